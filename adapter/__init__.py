@@ -1,0 +1,1 @@
+"""A FHIR adapter for osteoporosis."""

@@ -1,0 +1,1 @@
+"""FHIR shapes in and out; nothing outside this room knows them."""

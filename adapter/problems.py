@@ -1,0 +1,96 @@
+"""What was wrong with one piece of data, said so that a person can find and mend it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Severity(StrEnum):
+    """How much a problem matters; FHIR's issue-severity words."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFORMATION = "information"
+
+
+class ProblemCode(StrEnum):
+    """Why a piece of data was set aside, or used with a caution."""
+
+    # the bytes and the container
+    JSON_INVALID = "json-invalid"
+    ENTRY_INVALID = "entry-invalid"
+    TYPE_UNKNOWN = "type-unknown"
+    RELEASE_MIXED = "release-mixed"
+    OPERATION_OUTCOME = "operation-outcome"
+    DELETED = "deleted"
+    BUNDLE_DUPLICATE = "bundle-duplicate"
+    FULL_URL_MISMATCH = "full-url-mismatch"
+    # the resource as a whole
+    STATUS_NOT_USABLE = "status-not-usable"
+    MODIFIER_UNKNOWN = "modifier-unknown"
+    IMPLICIT_RULES = "implicit-rules"
+    SUBSETTED = "subsetted"
+    ELEMENT_INVALID = "element-invalid"
+    FOCUS_ELSEWHERE = "focus-elsewhere"
+    SUBJECT_UNRESOLVED = "subject-unresolved"
+    SUBJECT_AMBIGUOUS = "subject-ambiguous"
+    PATIENT_MISSING = "patient-missing"
+    # the code
+    CODE_DENIED = "code-denied"
+    CODE_CONFLICT = "code-conflict"
+    CODE_SYSTEM_ALIAS = "code-system-alias"
+    CODE_DISPLAY_CONTRADICTS = "code-display-contradicts"
+    SITE_NOT_DIAGNOSTIC = "site-not-diagnostic"
+    SPECIMEN_CONTRADICTS = "specimen-contradicts"
+    # the value
+    VALUE_MISSING = "value-missing"
+    VALUE_ABSENT = "value-absent"
+    VALUE_TYPE = "value-type"
+    VALUE_TEXT = "value-text"
+    COMPARATOR_INVALID = "comparator-invalid"
+    UNIT_MISSING = "unit-missing"
+    UNIT_UNKNOWN = "unit-unknown"
+    UNIT_ALIAS = "unit-alias"
+    UNIT_CONTRADICTS = "unit-contradicts"
+    IMPLAUSIBLE = "implausible"
+    SCALE_UNCLEAR = "scale-unclear"
+    RANGE_NOT_USED = "range-not-used"
+    INTERPRETATION_DIFFERS = "interpretation-differs"
+    # the time
+    TIME_MISSING = "time-missing"
+    TIME_INVALID = "time-invalid"
+    TIME_ZONE_MISSING = "time-zone-missing"
+    IN_THE_FUTURE = "in-the-future"
+    TOO_OLD = "too-old"
+    # choosing among results
+    SUPERSEDED = "superseded"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
+    # conditions for reading a result
+    NOT_FASTING = "not-fasting"
+    COLLECTION_INCOMPLETE = "collection-incomplete"
+    SCORES_CONTRADICT = "scores-contradict"
+    FACTOR_NOT_USABLE = "factor-not-usable"
+    NOT_UNDERSTOOD = "not-understood"
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One thing wrong with one place in the input, and what was done about it.
+
+    Attributes:
+        code: The kind of problem.
+        where: Path in the input: file, line or entry, element.
+        what: What was found and what was expected; no patient's name or identifier.
+        then: What was done: "the result was set aside", "the value was used with a caution".
+        resource: The resource it concerns, as ``Type/id``; empty where it has none.
+        severity: An error costs the entry, a warning does not.
+    """
+
+    code: ProblemCode
+    where: str
+    what: str
+    then: str = "the result was set aside"
+    resource: str = ""
+    severity: Severity = Severity.ERROR

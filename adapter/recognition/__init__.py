@@ -1,0 +1,1 @@
+"""From a LabResult as reported to a MarkerResult as understood."""
