@@ -39,6 +39,7 @@ class ProblemCode(StrEnum):
     PATIENT_MISSING = "patient-missing"
     # the code
     CODE_DENIED = "code-denied"
+    CODE_WITHOUT_SYSTEM = "code-without-system"
     CODE_CONFLICT = "code-conflict"
     CODE_SYSTEM_ALIAS = "code-system-alias"
     CODE_DISPLAY_CONTRADICTS = "code-display-contradicts"
@@ -54,6 +55,7 @@ class ProblemCode(StrEnum):
     UNIT_UNKNOWN = "unit-unknown"
     UNIT_ALIAS = "unit-alias"
     UNIT_CONTRADICTS = "unit-contradicts"
+    PROPERTY_CONTRADICTS = "property-contradicts"
     IMPLAUSIBLE = "implausible"
     SCALE_UNCLEAR = "scale-unclear"
     RANGE_NOT_USED = "range-not-used"

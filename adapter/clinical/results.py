@@ -107,7 +107,7 @@ class LabResult(msgspec.Struct, frozen=True, kw_only=True):
     version: str = ""
     effective: ClinicalTime | None = None
     issued: ClinicalTime | None = None
-    last_updated: str = ""
+    last_updated: ClinicalTime | None = None
     body_site: Concept = Concept()
     method: Concept = Concept()
     device: str = ""
@@ -162,6 +162,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     daily_dose: ReportedQuantity | None = None
     body_sites: tuple[Concept, ...] = ()
     onset_age: Decimal | None = None
+    security: tuple[Coding, ...] = ()
 
 
 class MarkerResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,7 +196,7 @@ class MarkerResult(msgspec.Struct, frozen=True, kw_only=True):
     status: str = "final"
     effective: ClinicalTime | None = None
     issued: ClinicalTime | None = None
-    last_updated: str = ""
+    last_updated: ClinicalTime | None = None
     site: str = ""
     with_bmd: bool | None = None
     country: str = ""
@@ -207,6 +208,7 @@ class MarkerResult(msgspec.Struct, frozen=True, kw_only=True):
     cautions: tuple[str, ...] = ()
     identifiers: tuple[str, ...] = ()
     related: tuple[str, ...] = ()
+    security: tuple[Coding, ...] = ()
 
 
 class RiskFactor(msgspec.Struct, frozen=True, kw_only=True):
@@ -238,6 +240,7 @@ class RiskFactor(msgspec.Struct, frozen=True, kw_only=True):
     fragility: bool | None = None
     amount: Decimal | None = None
     cautions: tuple[str, ...] = ()
+    security: tuple[Coding, ...] = ()
 
 
 class ReportedPrediction(msgspec.Struct, frozen=True, kw_only=True):

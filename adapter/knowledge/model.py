@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 
 from adapter.clinical.values import Value
 
@@ -100,9 +101,11 @@ class Limit(Cited):
         purpose: ``reference`` (L/H reading), or a named threshold such as ``hypercalciuria``.
         sex: ``female``, ``male`` or empty for both. menopause: ``post``, ``pre`` or empty.
         age_low, age_high: Full years, inclusive; ``None`` is open.
-        assay: Words of the assay the limits belong to; empty means any.
+        assay: Words of the assay or laboratory the limits belong to; empty means any.
         authority: ``site`` for a laboratory's own limits, ``fallback`` for the literature's.
         rank: Lower is tried first within one authority.
+        stated_unit: The unit in which the source states the limit; ``low`` and ``high`` are converted from it with the
+            same factor as results are, so a result of exactly the limit in that unit is exactly the limit here.
     """
 
     id: str
@@ -118,6 +121,7 @@ class Limit(Cited):
     authority: str = "fallback"
     rank: int = 0
     note: str = ""
+    stated_unit: str = ""
 
 
 class FactorCode(Cited):
@@ -167,18 +171,98 @@ class Parameter(Cited):
     note: str = ""
 
 
+class QFractureTerm(Value):
+    """One fractional-polynomial term: ``beta * (x ** power [* ln x] - centre)`` with x = age/10 or BMI/10."""
+
+    of: str
+    power: Decimal
+    centre: Decimal
+    beta: Decimal
+    times_ln: bool = False
+
+
+class QFractureEquation(Value):
+    """One of the four equations: risk in percent = 100 * (1 - survival[year] ** exp(sum of all terms)).
+
+    Attributes:
+        alcohol, ethnicity, smoking: Addend per category, by its number.
+        flags: Addend per flag that is present.
+        survival: Baseline survival per year, from year 0.
+    """
+
+    sex: str
+    outcome: str
+    terms: tuple[QFractureTerm, ...]
+    alcohol: tuple[Decimal, ...]
+    ethnicity: tuple[Decimal, ...]
+    smoking: tuple[Decimal, ...]
+    flags: Mapping[str, Decimal]
+    survival: tuple[Decimal, ...]
+
+
+class QFractureFlag(Value):
+    """What one flag of the equations means, and the risk factors of ours that set it."""
+
+    meaning: str
+    factors: tuple[str, ...]
+
+
+class QFractureExample(Value):
+    """One published profile and what the original program answers for it."""
+
+    note: str
+    sex: str
+    age: int
+    bmi: Decimal
+    year: int
+    mof_percent: Decimal
+    hip_percent: Decimal
+    alcohol: int = 0
+    ethnicity: int = 1
+    smoking: int = 0
+    flags: tuple[str, ...] = ()
+
+
+class QFracture(Cited):
+    """QFracture-2012 as published; it informs and never sets the stratum.
+
+    Attributes:
+        disclaimer: ClinRisk's words, to be shown beside every score.
+        equations: ``mof-female``, ``mof-male``, ``hip-female``, ``hip-male``.
+        alcohol, ethnicity, smoking: What the categories mean, by their number.
+    """
+
+    citation: str
+    licence: str
+    disclaimer: str
+    population: str
+    age_low: int
+    age_high: int
+    bmi_low: Decimal
+    bmi_high: Decimal
+    alcohol: tuple[str, ...]
+    ethnicity: tuple[str, ...]
+    smoking: tuple[str, ...]
+    flags: Mapping[str, QFractureFlag]
+    equations: Mapping[str, QFractureEquation]
+    examples: tuple[QFractureExample, ...]
+
+
 class Knowledge(Value):
     """One set of knowledge, checked and fingerprinted.
 
     Attributes:
         fingerprint: SHA-256 over the content, written into each RiskAssessment.
+        clashes: What a later layer of mappings changed, one sentence each.
         codes: By ``(system, code)``.
-        factors: By marker, then unit.
-        aliases: Spelling to UCUM.
+        unit_factors: By marker, then unit.
+        unit_aliases: Spelling to UCUM.
+        systems: Aliases of code-system URLs to the canonical URL.
+        specimens: The specimens that fit each ``system|code`` of a Specimen.type, in the words of ``MappedCode.specimen``.
+        sites: Skeletal site per ``system|code`` of a body site, and per lower-case phrase.
         parameters: By id (``mof_high`` …).
         rules: Source and sureness per rule id (B1 … P13, N1 …, U1 …).
         texts: By language, then key.
-        systems: Aliases of code-system URLs to the canonical URL.
     """
 
     name: str
@@ -197,7 +281,41 @@ class Knowledge(Value):
     rules: Mapping[str, Cited]
     texts: Mapping[str, Mapping[str, str]]
     sites: Mapping[str, str]
+    specimens: Mapping[str, tuple[str, ...]] = {}
+    qfracture: QFracture | None = None
+    clashes: tuple[str, ...] = ()
 
     def number(self, parameter: str) -> Decimal:
         """The value of one parameter of the decision table."""
         return self.parameters[parameter].value
+
+    @cached_property
+    def known_units(self) -> frozenset[str]:
+        """Every unit that some marker has a factor for, or that an alias stands for, in our spelling."""
+        by_factor = (unit for factors in self.unit_factors.values() for unit in factors)
+        return frozenset((*by_factor, *(alias.unit for alias in self.unit_aliases.values())))
+
+    def factor_codes_of(self, system: str, code: str) -> tuple[FactorCode, ...]:
+        """Everything that this code states: rows for the code itself, then rows for what it begins with."""
+        exact, beginnings = self._factor_index
+        found = exact.get((system, code), ())
+        if (system, "") not in beginnings:
+            return found
+        for length in range(len(code), 0, -1):
+            rows = beginnings.get((system, code[:length]), ())
+            found += tuple(row for row in rows if not code.startswith(row.exclude))
+        return found
+
+    @cached_property
+    def _factor_index(self) -> tuple[_FactorRows, _FactorRows]:
+        exact: _FactorRows = {}
+        beginnings: _FactorRows = {}
+        for row in self.factor_codes:
+            index = beginnings if row.prefix else exact
+            index[row.system, row.code] = (*index.get((row.system, row.code), ()), row)
+            if row.prefix:
+                beginnings.setdefault((row.system, ""), ())
+        return exact, beginnings
+
+
+_FactorRows = dict[tuple[str, str], tuple[FactorCode, ...]]

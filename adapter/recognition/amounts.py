@@ -1,0 +1,212 @@
+"""From a value as reported to an amount in the marker's canonical unit: converted by the unit that came, or refused."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+import msgspec
+
+from adapter.clinical.results import (
+    Concept,
+    LabResult,
+    ReportedOther,
+    ReportedQuantity,
+    ReportedRange,
+    ReportedRatio,
+    ReportedText,
+)
+from adapter.clinical.values import Interval
+from adapter.knowledge.model import Knowledge, MappedCode, UnitFactor
+from adapter.problems import Problem, ProblemCode
+
+UCUM = "http://unitsofmeasure.org"
+_DAY = {("h", Decimal(24)), ("d", Decimal(1))}
+# Opt-in only: "<0.05 ng/mL" and nothing else; a decimal comma or any further word is refused.
+_STRICT_TEXT = re.compile(r"(?P<comparator><=|>=|<|>)?\s?(?P<number>-?(0|[1-9]\d*)(\.\d+)?)(\s(?P<unit>\S+))?", re.ASCII)
+_UNITLESS = "1"
+
+
+class Amount(msgspec.Struct, frozen=True):
+    """An amount in canonical units, with the digits and the unit it was received in and what to be careful about."""
+
+    value: Interval
+    digits: str
+    unit: str
+    cautions: tuple[str, ...] = ()
+
+
+class _Received(msgspec.Struct, frozen=True):
+    interval: Interval
+    digits: str
+    unit: ReportedQuantity
+
+
+def amount_of(result: LabResult, code: MappedCode, knowledge: Knowledge, *, read_text: bool) -> Amount | Problem:
+    """The amount a result reports, in the marker's unit.
+
+    Args:
+        result: The result as reported; its value is not ``None``.
+        code: What its code means.
+        knowledge: Units and factors.
+        read_text: Whether a ``valueString`` may be read by the strict grammar.
+    """
+    received = _received(result, read_text=read_text)
+    if isinstance(received, Problem):
+        return received
+    unit = resolved_unit(received.unit, knowledge, score=code.marker in ("dxa-t-score", "dxa-z-score"))
+    if isinstance(unit, tuple):
+        return _problem(result, *unit)
+    name, cautions = unit.name, unit.cautions
+    factor = knowledge.unit_factors.get(code.marker, {}).get(name)
+    if factor is None:
+        return _no_factor(result, code, name, received)
+    if code.units and name not in code.units:
+        # Seen in public laboratory data: a mass code reported in molar units. The unit decides, and the reader is told.
+        cautions = (*cautions, ProblemCode.PROPERTY_CONTRADICTS)
+    return Amount(_scaled(received.interval, factor), received.digits, name, _with_approximation(cautions, factor))
+
+
+class ResolvedUnit(msgspec.Struct, frozen=True):
+    """A unit in our spelling."""
+
+    name: str
+    cautions: tuple[str, ...] = ()
+
+
+def resolved_unit(
+    quantity: ReportedQuantity, knowledge: Knowledge, *, score: bool = False
+) -> ResolvedUnit | tuple[ProblemCode, str]:
+    """Our spelling of the unit of a quantity, or why there is none.
+
+    A UCUM code is trusted; a unit text counts only through the alias table; both together must agree.
+    T- and Z-scores have no dimension, so for them an absent unit is the unit ``1`` (``score``).
+    """
+    is_ucum = quantity.system.rstrip("/") == UCUM
+    cautions = (ProblemCode.CODE_SYSTEM_ALIAS.value,) if is_ucum and quantity.system != UCUM else ()
+    by_code = _spelled(quantity.code, knowledge) if is_ucum and quantity.code else None
+    by_text = _spelled(quantity.unit, knowledge) if quantity.unit else None
+    if by_code is None and is_ucum and quantity.code:
+        return ProblemCode.UNIT_UNKNOWN, f"the unit code {quantity.code!r} is not known"
+    if by_code and by_text and by_code.name != by_text.name and not (score and by_text.name == _UNITLESS):
+        what = f"the unit says {quantity.unit!r} and its code says {quantity.code!r}"
+        return ProblemCode.UNIT_CONTRADICTS, what
+    chosen = by_code or by_text
+    if chosen is not None:
+        return ResolvedUnit(chosen.name, (*cautions, *chosen.cautions))
+    if quantity.unit or quantity.code:
+        return ProblemCode.UNIT_UNKNOWN, f"the unit {(quantity.unit or quantity.code)!r} is not known"
+    if score:
+        return ResolvedUnit(_UNITLESS)
+    return ProblemCode.UNIT_MISSING, "the value came without a unit"
+
+
+def _spelled(text: str, knowledge: Knowledge) -> ResolvedUnit | None:
+    alias = knowledge.unit_aliases.get(text)
+    if alias is not None:
+        return ResolvedUnit(alias.unit, (ProblemCode.UNIT_ALIAS.value,) if alias.warn else ())
+    return ResolvedUnit(text) if text in knowledge.known_units else None
+
+
+def _received(result: LabResult, *, read_text: bool) -> _Received | Problem:
+    match result.value:
+        case ReportedQuantity() as quantity:
+            return _from_quantity(result, quantity)
+        case ReportedRange(low=low, high=high):
+            return _from_range(result, low, high)
+        case ReportedRatio(numerator=numerator, denominator=denominator):
+            return _from_ratio(result, numerator, denominator)
+        case ReportedText(text=text):
+            return _from_text(result, text, read_text=read_text)
+        case Concept():
+            return _problem(result, ProblemCode.VALUE_TYPE, "the value is a concept where a number was expected")
+        case ReportedOther(type=type_):
+            return _problem(result, ProblemCode.VALUE_TYPE, f"the value is of type {type_} where a number was expected")
+    return _problem(result, ProblemCode.VALUE_MISSING, "there is no value")
+
+
+def _from_quantity(result: LabResult, quantity: ReportedQuantity) -> _Received | Problem:
+    if quantity.value is None:
+        return _problem(result, ProblemCode.VALUE_MISSING, "the quantity has no value")
+    return _Received(_interval(quantity.comparator, quantity.value), _digits(quantity), quantity)
+
+
+def _from_range(result: LabResult, low: ReportedQuantity | None, high: ReportedQuantity | None) -> _Received | Problem:
+    ends = [end for end in (low, high) if end is not None and end.value is not None]
+    if not ends:
+        return _problem(result, ProblemCode.VALUE_MISSING, "the range has no ends")
+    if len(ends) == 2 and (ends[0].unit, ends[0].code) != (ends[1].unit, ends[1].code):
+        return _problem(result, ProblemCode.UNIT_CONTRADICTS, "the ends of the range have different units")
+    interval = Interval(low.value if low else None, high.value if high else None)
+    digits = f"{_plain(low)}–{_plain(high)}"
+    return _Received(interval, digits, ends[0])
+
+
+def _from_ratio(
+    result: LabResult, numerator: ReportedQuantity | None, denominator: ReportedQuantity | None
+) -> _Received | Problem:
+    if numerator is None or numerator.value is None or denominator is None or not denominator.value:
+        return _problem(result, ProblemCode.VALUE_MISSING, "the ratio is incomplete")
+    below = denominator.code or denominator.unit
+    if denominator.comparator:
+        return _problem(result, ProblemCode.COMPARATOR_INVALID, "the denominator of the ratio is not exact")
+    if (below, denominator.value) in _DAY:
+        per = "(24.h)"
+    elif denominator.value == 1:
+        per = below
+    else:
+        what = f"a ratio per {format(denominator.value, 'f')} {below} is not per 24 hours and not per one unit"
+        return _problem(result, ProblemCode.UNIT_UNKNOWN, what)
+    unit = f"{numerator.code or numerator.unit}/{per}"
+    quantity = msgspec.structs.replace(numerator, unit="", code=unit, system=UCUM)
+    return _Received(_interval(numerator.comparator, numerator.value), _digits(numerator), quantity)
+
+
+def _from_text(result: LabResult, text: str, *, read_text: bool) -> _Received | Problem:
+    match = _STRICT_TEXT.fullmatch(text) if read_text else None
+    if match is None:
+        how = "is not written in the strict grammar" if read_text else "is text, and reading numbers out of text is off"
+        return _problem(result, ProblemCode.VALUE_TEXT, f"the value {how}")
+    quantity = ReportedQuantity(Decimal(match["number"]), match["comparator"] or "", match["unit"] or "")
+    return _from_quantity(result, quantity)
+
+
+def _interval(comparator: str, value: Decimal) -> Interval:
+    match comparator:
+        case "<":
+            return Interval(None, value, high_open=True)
+        case "<=":
+            return Interval(None, value)
+        case ">":
+            return Interval(value, None, low_open=True)
+        case ">=":
+            return Interval(value, None)
+    return Interval.exactly(value)
+
+
+def _scaled(interval: Interval, factor: UnitFactor) -> Interval:
+    return interval if factor.factor == 1 else interval.scaled(factor.factor)
+
+
+def _with_approximation(cautions: tuple[str, ...], factor: UnitFactor) -> tuple[str, ...]:
+    return (*cautions, "approximate-factor") if factor.approximate else cautions
+
+
+def _digits(quantity: ReportedQuantity) -> str:
+    return f"{quantity.comparator}{_plain(quantity)}"
+
+
+def _plain(quantity: ReportedQuantity | None) -> str:
+    return format(quantity.value, "f") if quantity is not None and quantity.value is not None else ""
+
+
+def _no_factor(result: LabResult, code: MappedCode, unit: str, received: _Received) -> Problem:
+    fraction = received.interval.exact
+    if code.marker in ("frax-mof", "frax-hip") and unit == _UNITLESS and fraction is not None and fraction <= 1:
+        what = "a probability of at most 1 without '%' may be a fraction or a percentage"
+        return _problem(result, ProblemCode.SCALE_UNCLEAR, what)
+    return _problem(result, ProblemCode.UNIT_UNKNOWN, f"no factor is known for {code.marker} from {unit!r}")
+
+
+def _problem(result: LabResult, code: ProblemCode, what: str) -> Problem:
+    return Problem(code, f"{result.where}.value", what, resource=result.resource)

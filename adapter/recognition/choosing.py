@@ -1,0 +1,153 @@
+"""Choose among results of one marker: the newest usable one, never one after ``as_of``; name every other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from adapter.clinical.results import MarkerResult
+from adapter.clinical.time import ClinicalTime, Precision
+from adapter.problems import Problem, ProblemCode, Severity
+
+_STATUS_ORDER = {"corrected": 3, "amended": 2, "final": 1, "preliminary": 0}
+_FROM_ONE_DAY = (Precision.DAY, Precision.INSTANT)
+
+
+def dated(
+    results: Sequence[MarkerResult], as_of: datetime, *, use_issued: bool
+) -> tuple[list[MarkerResult], list[Problem]]:
+    """The results that have a time and lie at or before ``as_of``, and why the others do not count."""
+    usable: list[MarkerResult] = []
+    refused: list[Problem] = []
+    for result in results:
+        time = time_of(result, use_issued=use_issued)
+        if time is None:
+            refused.append(_aside(result, ProblemCode.TIME_MISSING, "it has no effective time"))
+        elif time.is_after(as_of) is not False and time.precision is not Precision.PERIOD:
+            how = "lies" if time.is_after(as_of) else "may lie"
+            refused.append(_aside(result, ProblemCode.IN_THE_FUTURE, f"{time.text} {how} after {as_of.isoformat()}"))
+        elif time.is_after(as_of):
+            refused.append(_aside(result, ProblemCode.IN_THE_FUTURE, f"{time.text} begins after {as_of.isoformat()}"))
+        else:
+            usable.append(result)
+    return usable, refused
+
+
+def time_of(result: MarkerResult, *, use_issued: bool) -> ClinicalTime | None:
+    """When the result was true of the patient; ``issued`` only where that was switched on."""
+    return result.effective or (result.issued if use_issued else None)
+
+
+def without_duplicates(results: Sequence[MarkerResult]) -> tuple[list[MarkerResult], list[Problem]]:
+    """One version of each resource and one copy of each result: the server's latest, and the rest named.
+
+    Versions are ordered by ``meta.lastUpdated``, then by number; "versionId may be a UUID" (seen on Medplum), and two
+    versions that cannot be ordered contradict each other unless they say the same.
+    """
+    kept: list[MarkerResult] = []
+    aside: list[Problem] = []
+    groups: dict[tuple[str, str, str], list[MarkerResult]] = {}
+    for result in results:
+        groups.setdefault((result.marker, result.resource, _part(result)), []).append(result)
+    for group in groups.values():
+        newest = max(group, key=_version_order)
+        equal = [result for result in group if _version_order(result) == _version_order(newest)]
+        if len({_content(result) for result in equal}) > 1:
+            aside += [_aside(r, ProblemCode.CONFLICT, "two versions differ and cannot be ordered") for r in group]
+            continue
+        kept.append(equal[0])
+        what = "another version or copy of the same result is used"
+        aside += [_aside(r, ProblemCode.DUPLICATE, what, Severity.INFORMATION) for r in group if r is not equal[0]]
+    return _collapsed(kept, aside)
+
+
+def newest_usable(
+    results: Sequence[MarkerResult], *, use_issued: bool
+) -> tuple[MarkerResult | None, list[Problem]]:
+    """The newest of several dated results of one marker, and why each other one was not chosen."""
+    ordered, unordered = _orderable(results, use_issued=use_issued)
+    if not ordered:
+        return None, unordered
+    best = max(_rank(result, use_issued=use_issued) for result in ordered)
+    top = [result for result in ordered if _rank(result, use_issued=use_issued) == best]
+    rest = [result for result in ordered if _rank(result, use_issued=use_issued) != best]
+    if len({result.value for result in top}) > 1:
+        what = "another result of the same time and standing has a different value"
+        return None, [*unordered, *(_aside(r, ProblemCode.CONFLICT, what) for r in top), *_superseded(rest)]
+    copies = [_aside(r, ProblemCode.DUPLICATE, "the same result came twice", Severity.INFORMATION) for r in top[1:]]
+    return top[0], [*unordered, *copies, *_superseded(rest)]
+
+
+def _orderable(
+    results: Sequence[MarkerResult], *, use_issued: bool
+) -> tuple[list[MarkerResult], list[Problem]]:
+    """Leave out a result whose coarse date overlaps a more precise one: their order cannot be said."""
+    ordered: list[MarkerResult] = []
+    aside: list[Problem] = []
+    for result in results:
+        mine = time_of(result, use_issued=use_issued)
+        others = [time_of(other, use_issued=use_issued) for other in results if other is not result]
+        if mine and any(other and _is_finer(other, mine) for other in others):
+            what = f"{mine.text} cannot be ordered against a more precise time"
+            aside.append(_aside(result, ProblemCode.SUPERSEDED, what, Severity.INFORMATION))
+        else:
+            ordered.append(result)
+    return ordered, aside
+
+
+def _is_finer(other: ClinicalTime, mine: ClinicalTime) -> bool:
+    overlaps = mine.earliest <= other.latest and other.earliest <= mine.latest
+    return overlaps and (other.latest - other.earliest) < (mine.latest - mine.earliest)
+
+
+def _rank(result: MarkerResult, *, use_issued: bool) -> tuple[datetime, int, bool, datetime, datetime]:
+    """Later effective time first, then status, FRAX with bone density, then issued, then the server's own update."""
+    time = time_of(result, use_issued=use_issued)
+    assert time is not None  # only dated results are ranked
+    oldest = time.earliest.replace(year=1)
+    issued = result.issued.latest if result.issued else oldest
+    return time.latest, _STATUS_ORDER.get(result.status, 0), bool(result.with_bmd), issued, _updated(result, oldest)
+
+
+def _updated(result: MarkerResult, oldest: datetime) -> datetime:
+    return result.last_updated.latest if result.last_updated else oldest
+
+
+def _version_order(result: MarkerResult) -> tuple[float, int]:
+    updated = result.last_updated.latest.timestamp() if result.last_updated else 0.0
+    return updated, int(result.version) if result.version.isdecimal() else -1
+
+
+def _collapsed(results: list[MarkerResult], aside: list[Problem]) -> tuple[list[MarkerResult], list[Problem]]:
+    """Collapse results of different resources that carry the same business identifier, time and value."""
+    seen: set[tuple[object, ...]] = set()
+    kept: list[MarkerResult] = []
+    for result in results:
+        keys = [(result.marker, result.site, identifier, *_content(result)) for identifier in result.identifiers]
+        if any(key in seen for key in keys):
+            what = "a result with the same identifier, time and value is used"
+            aside.append(_aside(result, ProblemCode.DUPLICATE, what, Severity.INFORMATION))
+        else:
+            kept.append(result)
+        seen.update(keys)
+    return kept, aside
+
+
+def _content(result: MarkerResult) -> tuple[object, ...]:
+    return result.value, result.site, result.effective, result.status
+
+
+def _part(result: MarkerResult) -> str:
+    """Which component of its entry the result is, so that panels keep their parts."""
+    return result.where[len(result.entry) :]
+
+
+def _superseded(results: Sequence[MarkerResult]) -> list[Problem]:
+    what = "a newer or firmer result of the same kind is used"
+    return [_aside(r, ProblemCode.SUPERSEDED, what, Severity.INFORMATION) for r in results]
+
+
+def _aside(
+    result: MarkerResult, code: ProblemCode, what: str, severity: Severity = Severity.WARNING
+) -> Problem:
+    return Problem(code, result.where, what, resource=result.resource, severity=severity)

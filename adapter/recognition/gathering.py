@@ -1,0 +1,205 @@
+"""Gather what is usable about one patient at one moment, and say of everything else why it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+
+import msgspec
+
+from adapter.clinical.patient import Patient, Sex
+from adapter.clinical.profile import Menopause, PatientProfile
+from adapter.clinical.results import MarkerResult, RiskFactor
+from adapter.clinical.time import ClinicalTime
+from adapter.knowledge.model import Knowledge
+from adapter.problems import Problem, ProblemCode, Severity
+from adapter.recognition.choosing import dated, newest_usable, time_of, without_duplicates
+from adapter.recognition.markers import RecognitionOptions
+
+_DXA = ("dxa-t-score", "dxa-z-score", "dxa-bmd")
+_POSTMENOPAUSAL = ("postmenopausal", "bilateral-oophorectomy", "menopause-age", "premature-menopause")
+_SAME_SAMPLE_SECONDS = 3600
+
+
+class Gathered(msgspec.Struct, frozen=True):
+    """The profile, and every result or factor that is not in it with the reason."""
+
+    profile: PatientProfile
+    set_aside: tuple[Problem, ...]
+
+
+def gather(
+    patient: Patient,
+    results: Sequence[MarkerResult],
+    factors: Sequence[RiskFactor],
+    knowledge: Knowledge,
+    *,
+    as_of: datetime,
+    options: RecognitionOptions,
+) -> Gathered:
+    """Choose the newest usable result per marker and site, and the factors recorded by ``as_of``."""
+    kept_factors, factors_aside = _recorded_by(factors, as_of)
+    usable, future = dated(results, as_of, use_issued=options.use_issued)
+    unique, copies = without_duplicates(_with_fasting(usable, kept_factors))
+    current, history, choice_aside = _chosen(unique, knowledge, as_of, options)
+    age = age_at(patient.birth_date, as_of)
+    menopause, assumed = _menopause(patient, age, kept_factors, as_of, knowledge)
+    profile = PatientProfile.model_construct(
+        patient=patient,
+        as_of=as_of,
+        age=age,
+        menopause=menopause,
+        menopause_assumed=assumed,
+        results={r.marker: r for r in current if r.marker not in _DXA},
+        dxa=tuple(r for r in current if r.marker in _DXA),
+        history=history,
+        factors=kept_factors,
+        preliminary=any(r.status == "preliminary" for r in current),
+    )
+    return Gathered(profile, (*factors_aside, *future, *copies, *choice_aside))
+
+
+def age_at(birth_date: ClinicalTime | None, as_of: datetime) -> int | None:
+    """Full years at ``as_of``; ``None`` where the birth date is absent, later, or too coarse to say."""
+    if birth_date is None or birth_date.is_after(as_of) is not False:
+        return None
+    oldest = _years(birth_date.earliest.date(), as_of.date())
+    youngest = _years(birth_date.latest.date(), as_of.date())
+    return oldest if oldest == youngest else None
+
+
+def months_before(moment: datetime, months: int) -> datetime:
+    """The same day so many months earlier (the last day of a shorter month)."""
+    years, month = divmod(moment.month - 1 - months, 12)
+    for day in range(moment.day, 27, -1):
+        try:
+            return moment.replace(year=moment.year + years, month=month + 1, day=day)
+        except ValueError:
+            continue
+    return moment.replace(year=moment.year + years, month=month + 1, day=min(moment.day, 28))
+
+
+def _chosen(
+    results: Sequence[MarkerResult], knowledge: Knowledge, as_of: datetime, options: RecognitionOptions
+) -> tuple[list[MarkerResult], Mapping[str, tuple[MarkerResult, ...]], list[Problem]]:
+    groups: dict[tuple[str, str], list[MarkerResult]] = {}
+    for result in results:
+        groups.setdefault((result.marker, result.site), []).append(result)
+    current: list[MarkerResult] = []
+    aside: list[Problem] = []
+    history: dict[str, tuple[MarkerResult, ...]] = {}
+    for (marker, _), group in sorted(groups.items()):
+        history[marker] = _oldest_first((*history.get(marker, ()), *group), options)
+        fresh, old = _fresh(group, knowledge, as_of, options)
+        chosen, problems = newest_usable(fresh, use_issued=options.use_issued)
+        aside += [*old, *problems]
+        if chosen is not None:
+            current.append(chosen)
+    return current, history, aside
+
+
+def _fresh(
+    group: Sequence[MarkerResult], knowledge: Knowledge, as_of: datetime, options: RecognitionOptions
+) -> tuple[list[MarkerResult], list[Problem]]:
+    months = knowledge.markers[group[0].marker].max_age_months
+    if months is None:
+        return list(group), []
+    oldest = months_before(as_of, months)
+    fresh: list[MarkerResult] = []
+    old: list[Problem] = []
+    for result in group:
+        time = time_of(result, use_issued=options.use_issued)
+        if time is not None and time.latest >= oldest and (time.earliest >= oldest or time.day >= oldest.date()):
+            fresh.append(result)
+        else:
+            what = f"{result.marker} of {time.text if time else 'no date'} is older than {months} months"
+            old.append(Problem(ProblemCode.TOO_OLD, result.where, what, resource=result.resource, severity=Severity.WARNING))
+    return fresh, old
+
+
+def _oldest_first(results: Iterable[MarkerResult], options: RecognitionOptions) -> tuple[MarkerResult, ...]:
+    def when(result: MarkerResult) -> tuple[datetime, str, str]:
+        time = time_of(result, use_issued=options.use_issued)
+        return (time.latest if time else datetime.min.replace(tzinfo=UTC)), result.where, result.site
+
+    return tuple(sorted(results, key=when))
+
+
+def _recorded_by(
+    factors: Sequence[RiskFactor], as_of: datetime
+) -> tuple[tuple[RiskFactor, ...], list[Problem]]:
+    """The factors that had begun by ``as_of``, newest first; one copy of each record."""
+    kept: dict[tuple[str, str, str], RiskFactor] = {}
+    aside: list[Problem] = []
+    for factor in factors:
+        key = (factor.kind, factor.resource, factor.where[len(factor.entry) :])
+        if factor.since is not None and factor.since.is_after(as_of):
+            what = f"{factor.kind} begins at {factor.since.text}, after the assessment"
+            aside.append(_factor_aside(factor, ProblemCode.IN_THE_FUTURE, what))
+        elif key in kept:
+            what = "another copy or version of the same record is used"
+            older = min(kept[key], factor, key=_recency)
+            kept[key] = max(kept[key], factor, key=_recency)
+            aside.append(_factor_aside(older, ProblemCode.DUPLICATE, what))
+        else:
+            kept[key] = factor
+    newest_first = sorted(kept.values(), key=lambda f: (_recency(f), f.where), reverse=True)
+    return tuple(newest_first), aside
+
+
+def _recency(factor: RiskFactor) -> tuple[datetime, int]:
+    since = factor.since.latest if factor.since else datetime.min.replace(tzinfo=UTC)
+    return since, int(factor.version) if factor.version.isdecimal() else -1
+
+
+def _with_fasting(results: Sequence[MarkerResult], factors: Sequence[RiskFactor]) -> list[MarkerResult]:
+    """Carry a recorded fasting answer to the results of the same entry, or of the same time."""
+    answers = [factor for factor in factors if factor.kind == "fasting"]
+    if not answers:
+        return list(results)
+    return [
+        result if result.fasting is not None else msgspec.structs.replace(result, fasting=_fasting(result, answers))
+        for result in results
+    ]
+
+
+def _fasting(result: MarkerResult, answers: Sequence[RiskFactor]) -> bool | None:
+    said = {answer.present for answer in answers if answer.entry == result.entry or _same_sample(answer, result)}
+    return said.pop() if len(said) == 1 else None
+
+
+def _same_sample(answer: RiskFactor, result: MarkerResult) -> bool:
+    mine, other = result.effective, answer.since
+    return mine is not None and other is not None and abs((mine.earliest - other.earliest).total_seconds()) < _SAME_SAMPLE_SECONDS
+
+
+def _menopause(
+    patient: Patient, age: int | None, factors: Sequence[RiskFactor], as_of: datetime, knowledge: Knowledge
+) -> tuple[Menopause, bool]:
+    """Recorded menopause counts; silence is filled only for a woman old enough, and then said to be assumed."""
+    if patient.sex is not Sex.FEMALE:
+        return Menopause.NOT_APPLICABLE, False
+    if any(factor.kind in _POSTMENOPAUSAL and factor.present for factor in factors):
+        return Menopause.POST, False
+    if any(factor.kind == "postmenopausal" and not factor.present for factor in factors):
+        return Menopause.PRE, False
+    if _last_period_over_a_year_ago(factors, as_of):
+        return Menopause.POST, False
+    if age is not None and age >= knowledge.number("menopause_assumed_age"):
+        return Menopause.POST, True
+    if age is not None and age < knowledge.number("menopause_unknown_age"):
+        return Menopause.PRE, True
+    return Menopause.UNKNOWN, False
+
+
+def _last_period_over_a_year_ago(factors: Sequence[RiskFactor], as_of: datetime) -> bool:
+    periods = [factor.since for factor in factors if factor.kind == "last-menstrual-period" and factor.since]
+    return bool(periods) and periods[0].latest < months_before(as_of, 12)
+
+
+def _years(birth: date, day: date) -> int:
+    return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
+
+
+def _factor_aside(factor: RiskFactor, code: ProblemCode, what: str) -> Problem:
+    return Problem(code, factor.where, what, resource=factor.resource, severity=Severity.INFORMATION)

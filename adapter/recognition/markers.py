@@ -1,0 +1,178 @@
+"""Understand one result: which marker, how much, at which site, by which assay; or say why not."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from adapter.clinical.results import Coding, Concept, LabResult, MarkerResult
+from adapter.clinical.values import Interval
+from adapter.knowledge.model import Knowledge, MappedCode
+from adapter.problems import Problem, ProblemCode
+from adapter.recognition.amounts import Amount, amount_of
+from adapter.recognition.codes import canonical_codings, mapped_code
+
+DIAGNOSTIC_SITES = frozenset(
+    {"hip", "femur", "lumbar-spine", "radius-ulna", "femoral-neck", "total-hip", "distal-third-radius", "unspecified"}
+)
+# clinical.md 3: "LOINC names do not distinguish with / without BMD"; these phrases do. The longer ones first.
+_WITHOUT_BMD = ("without bmd", "no bmd", "without bone mineral density", "without bone density", "clinical risk factors only", "不含骨密度", "未纳入骨密度", "无骨密度")
+_WITH_BMD = ("with bmd", "with bone mineral density", "with bone density", "including bmd", "含骨密度", "纳入骨密度", "结合骨密度")
+_FRAX = ("frax-mof", "frax-hip")
+
+
+class RecognitionOptions(msgspec.Struct, frozen=True):
+    """What the operator has switched on.
+
+    Attributes:
+        read_text: Read numbers out of ``valueString`` by the strict grammar.
+        use_issued: Use ``issued`` where there is no effective time.
+    """
+
+    read_text: bool = False
+    use_issued: bool = False
+
+
+def recognise(result: LabResult, knowledge: Knowledge, options: RecognitionOptions) -> MarkerResult | Problem | None:
+    """Understand one result, set it aside with a reason, or ``None`` where its code is not ours (irrelevant)."""
+    mapped = mapped_code(result, knowledge)
+    if mapped is None or isinstance(mapped, Problem):
+        return mapped
+    code, coding, alias = mapped
+    if result.value is None:
+        return _without_value(result, code)
+    refusal = _specimen_contradiction(result, code, knowledge)
+    if refusal is not None:
+        return refusal
+    amount = amount_of(result, code, knowledge, read_text=options.read_text)
+    if isinstance(amount, Problem):
+        return amount
+    implausible = _implausible(amount.value, code.marker, knowledge)
+    if implausible:
+        return _problem(result, ProblemCode.IMPLAUSIBLE, f"{amount.digits} {amount.unit} {implausible}")
+    return _marker_result(result, code, coding, amount, knowledge, alias=alias)
+
+
+def _without_value(result: LabResult, code: MappedCode) -> Problem | None:
+    if result.absent_reason:
+        return _problem(result, ProblemCode.VALUE_ABSENT, f"not available: {result.absent_reason}")
+    if code.marker.endswith("-panel"):
+        return None
+    return _problem(result, ProblemCode.VALUE_MISSING, f"{code.code} came without a value; that is not a result of zero")
+
+
+def _marker_result(
+    result: LabResult, code: MappedCode, coding: Coding, amount: Amount, knowledge: Knowledge, *, alias: bool
+) -> MarkerResult | Problem:
+    site, site_cautions = _site(result, code, coding, knowledge)
+    if site and site not in DIAGNOSTIC_SITES:
+        return _problem(result, ProblemCode.SITE_NOT_DIAGNOSTIC, f"bone density at the site {site!r} is not for this use")
+    cautions = (*code.flags, *amount.cautions, *site_cautions)
+    if alias:
+        cautions = (*cautions, ProblemCode.CODE_SYSTEM_ALIAS)
+    if result.effective is not None and result.effective.zone_missing:
+        cautions = (*cautions, ProblemCode.TIME_ZONE_MISSING)
+    return MarkerResult(
+        marker=code.marker,
+        value=amount.value,
+        unit=knowledge.markers[code.marker].unit,
+        digits=amount.digits,
+        received_unit=amount.unit,
+        where=result.where,
+        entry=result.entry,
+        resource=result.resource,
+        patient=result.patient,
+        code=code.code,
+        version=result.version,
+        status=result.status,
+        effective=result.effective,
+        issued=result.issued,
+        last_updated=result.last_updated,
+        site=site,
+        with_bmd=_with_bmd(result) if code.marker in _FRAX else None,
+        assay=assay_of(result),
+        fasting=result.fasting,
+        collected=result.specimen_collected,
+        reference_ranges=result.reference_ranges,
+        interpretation=tuple(coding.code for coding in result.interpretation),
+        cautions=cautions,
+        identifiers=result.identifiers,
+        related=result.related,
+    )
+
+
+def assay_of(result: LabResult) -> str:
+    """What tells two assays apart, as given: method, device, performing laboratory; empty where none was given."""
+    method = result.method.text or " ".join(f"{coding.system}|{coding.code}" for coding in result.method.codings)
+    return " / ".join(part for part in (method, result.device, result.performer) if part)
+
+
+def _site(
+    result: LabResult, code: MappedCode, coding: Coding, knowledge: Knowledge
+) -> tuple[str, tuple[str, ...]]:
+    """The skeletal site: bodySite where coded or worded, then the text of the code, then what the code itself says."""
+    if not code.site:
+        return "", ()
+    stated = site_of(result.body_site, knowledge) or site_of(Concept(text=result.code.text), knowledge)
+    if stated:
+        return stated, ()
+    # Seen in Synthea: 38265-5 (Radius and Ulna) is displayed as "DXA [T-score] Bone density" and used for any site.
+    display = coding.display.lower()
+    if code.site == "radius-ulna" and display and "radius" not in display and "forearm" not in display:
+        return "unspecified", (ProblemCode.CODE_DISPLAY_CONTRADICTS,)
+    return code.site, ()
+
+
+def site_of(concept: Concept, knowledge: Knowledge) -> str:
+    """The site word of a coded or worded body site; empty if it is none that we know."""
+    for coding, _ in canonical_codings(concept, knowledge):
+        site = knowledge.sites.get(f"{coding.system}|{coding.code}")
+        if site:
+            return site
+    words = concept.text.strip().lower()
+    if not words:
+        return ""
+    phrases = [phrase for phrase in knowledge.sites if "|" not in phrase and phrase in words]
+    longest = [phrase for phrase in phrases if not any(phrase != other and phrase in other for other in phrases)]
+    sites = {knowledge.sites[phrase] for phrase in longest}
+    return sites.pop() if len(sites) == 1 else ""
+
+
+def bmd_said_in(words: str) -> bool | None:
+    """Whether a text says that FRAX was computed with bone density; ``None`` where it does not say."""
+    lowered = words.lower()
+    if any(phrase in lowered for phrase in _WITHOUT_BMD):
+        return False
+    return True if any(phrase in lowered for phrase in _WITH_BMD) else None
+
+
+def _with_bmd(result: LabResult) -> bool | None:
+    panel = result.panel.text if result.panel else ""
+    return bmd_said_in(" ".join((result.code.text, result.method.text, panel, *result.notes)))
+
+
+def _specimen_contradiction(result: LabResult, code: MappedCode, knowledge: Knowledge) -> Problem | None:
+    if not code.specimen:
+        return None
+    for coding, _ in canonical_codings(result.specimen, knowledge):
+        fits = knowledge.specimens.get(f"{coding.system}|{coding.code}")
+        if fits is not None and code.specimen not in fits:
+            what = f"{code.code} is measured in {code.specimen}, the specimen is {coding.code} ({', '.join(fits)})"
+            return _problem(result, ProblemCode.SPECIMEN_CONTRADICTS, what)
+    return None
+
+
+def _implausible(value: Interval, marker: str, knowledge: Knowledge) -> str:
+    known = knowledge.markers[marker]
+    low: Decimal | None = known.plausible_low
+    high: Decimal | None = known.plausible_high
+    if low is not None and value.is_below(low):
+        return f"is below the plausible {low} {known.unit}"
+    if high is not None and value.exceeds(high):
+        return f"is above the plausible {high} {known.unit}"
+    return ""
+
+
+def _problem(result: LabResult, code: ProblemCode, what: str) -> Problem:
+    return Problem(code, result.where, what, resource=result.resource)
