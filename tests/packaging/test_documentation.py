@@ -1,0 +1,58 @@
+"""Every command and every option of the command line is explained somewhere a user can read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from adapter.entrypoints.cli import main
+
+
+def commands(command: click.Command, name: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """A command and all the commands under it, each with the words that call it."""
+    yield name, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for word in command.list_commands(context):
+            below = command.get_command(context, word)
+            assert below is not None, f"{name} lists {word} and does not have it"
+            yield from commands(below, (*name, word))
+
+
+COMMANDS = {" ".join(name): command for name, command in commands(main, ("osteo-fhir",))}
+
+
+@pytest.fixture(scope="module")
+def pages(repository: Path) -> list[str]:
+    """The pages that a user reads."""
+    return [
+        path.read_text("utf-8") for path in [repository / "README.md", *sorted((repository / "docs").rglob("*.md"))]
+    ]
+
+
+def _names(word: str, page: str) -> bool:
+    return re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", page) is not None
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_documented_with_its_options(name: str, pages: list[str]) -> None:
+    about = [page for page in pages if _names(name, page)]
+    assert about, f"no page names {name}"
+    options = [word for each in COMMANDS[name].params if isinstance(each, click.Option) for word in each.opts]
+    assert [word for word in options if not any(_names(word, page) for page in about)] == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_option_says_what_it_does(name: str) -> None:
+    command = COMMANDS[name]
+    assert command.help
+    assert [each.name for each in command.params if isinstance(each, click.Option) and not each.help] == []
+
+
+def test_the_readme_names_the_two_commands_that_need_nothing_else(repository: Path) -> None:
+    readme = (repository / "README.md").read_text("utf-8")
+    assert "scripts/demo" in readme
+    assert "scripts/check" in readme
