@@ -1,0 +1,271 @@
+"""The command ``osteo-fhir``. The only place that prints and chooses exit codes.
+
+Everything heavy is imported inside the subcommand, so that ``--help`` is instant.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from adapter.knowledge.model import Knowledge
+    from adapter.pipeline import Options, Outcome
+
+EXIT_OK, EXIT_INCOMPLETE, EXIT_WRONG_CALL = 0, 1, 2
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_ASSESSING: tuple[Callable[[Any], Any], ...] = (
+    click.option("--fhir", "release", type=click.Choice(["auto", "R4", "R4B", "R5", "STU3"]), default="auto", show_default=True, help="FHIR release of the input; auto reads its own marks, else takes R4 and says so."),
+    click.option("--as-of", metavar="DATE", help="Assess as of the end of this day (YYYY-MM-DD); default: today."),
+    click.option("--mappings", "overlays", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of your own mappings laid over the shipped ones; may be repeated."),
+    click.option("--language", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Language of what clinicians read."),
+    click.option("--allow-preliminary", is_flag=True, help="Use preliminary results; the assessment is then preliminary too."),
+    click.option("--read-text", is_flag=True, help="Read numbers from text values such as '<0.05 ng/mL', by a strict grammar."),
+    click.option("--use-issued", is_flag=True, help="Use 'issued' where a result has no effective time."),
+    click.option("--qfracture", is_flag=True, help="Show QFracture-2012 as information, with its disclaimer."),
+)  # fmt: skip
+
+
+def _assessing(command: _Command) -> _Command:
+    """Give a command the options that every assessing command shares."""
+    for option in reversed(_ASSESSING):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="osteo-fhir-adapter", prog_name="osteo-fhir")
+def main() -> None:
+    """Read FHIR bone-marker results, assess osteoporosis risk, write a FHIR RiskAssessment.
+
+    Decision support only: markers alone never diagnose, and a clinician decides.
+    """
+
+
+@main.command()
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("--out", default="-", show_default=True, metavar="DIR|FILE|-", help="Where to write: a folder, a file, or - for standard output.")
+@click.option("--format", "shape", type=click.Choice(["transaction", "resources"]), default="transaction", show_default=True, help="One transaction Bundle per patient, or the bare resources.")
+@click.option("--force", is_flag=True, help="Overwrite files that exist.")
+@click.option("--dry-run", is_flag=True, help="Do everything but write.")
+@click.option("--validate/--no-validate", default=True, show_default=True, help="Check everything written with fhir.resources.")
+@click.option("--label-ai", is_flag=True, help="Label what is written as asserted by an algorithm (AIAST).")
+@_assessing
+def convert(inputs: tuple[str, ...], out: str, shape: str, **options: Any) -> None:
+    """Turn Bundles, resources or NDJSON into one RiskAssessment per patient.
+
+    INPUT is a file, a folder, a glob, or - for standard input; plain or gzip'd.
+
+    \b
+    Examples:
+      osteo-fhir convert patient.json
+      osteo-fhir convert exports/ --out assessed/ --as-of 2026-06-15
+      cat bundle.json | osteo-fhir convert - --language zh
+    """
+    from adapter.entrypoints import converting
+
+    force, dry_run, validate = (options.pop(name) for name in ("force", "dry_run", "validate"))
+    with _door():
+        names, outcome, knowledge = _assessed(inputs, options)
+        plan = converting.planned(outcome, names, out, shape=shape)
+        problems = converting.validated(outcome) if validate else []
+        for problem in problems:
+            click.echo(f"refused to write: {problem.where}: {problem.what}", err=True)
+        if problems:
+            sys.exit(EXIT_INCOMPLETE)
+        if not dry_run:
+            converting.deliver(plan, force=force, stdout=sys.stdout.buffer)
+        click.echo(converting.summary(outcome, plan, dry_run=dry_run), err=True)
+    del knowledge
+    sys.exit(EXIT_INCOMPLETE if converting.is_incomplete(outcome) else EXIT_OK)
+
+
+@main.command()
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("--json", "as_json", is_flag=True, help="JSON for programs instead of a page for people.")
+@_assessing
+def explain(inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Show what would be assessed and why, line by line: values, limits, sources, and what was set aside.
+
+    \b
+    Examples:
+      osteo-fhir explain patient.json
+      osteo-fhir explain patient.json --json | jq .patients[0].set_aside
+    """
+    from adapter.entrypoints import converting, explaining
+
+    with _door():
+        _, outcome, knowledge = _assessed(inputs, options)
+        if as_json:
+            sys.stdout.buffer.write(explaining.as_json(outcome, knowledge))
+        else:
+            click.echo(explaining.page(outcome, knowledge, language=options["language"]))
+    sys.exit(EXIT_INCOMPLETE if converting.is_incomplete(outcome) else EXIT_OK)
+
+
+@main.command()
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("--json", "as_json", is_flag=True, help="JSON for programs instead of tables for people.")
+@click.option("--concept-map", type=click.Path(dir_okay=False, path_type=Path), help="Write a ConceptMap skeleton for the unknown codes to this file.")
+@click.option("--force", is_flag=True, help="Overwrite the skeleton if it exists.")
+@click.option("--fhir", "release", type=click.Choice(["auto", "R4", "R4B", "R5", "STU3"]), default="auto", show_default=True, help="FHIR release of the input.")
+@click.option("--mappings", "overlays", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of your own mappings; may be repeated.")
+def coverage(
+    inputs: tuple[str, ...], as_json: bool, concept_map: Path | None, force: bool, release: str, overlays: tuple[Path, ...]
+) -> None:
+    """Show which codes and units in these data are known, which are not, how often, with near candidates.
+
+    \b
+    Examples:
+      osteo-fhir coverage exports/
+      osteo-fhir coverage exports/ --concept-map site/codes.json
+    """
+    from adapter.entrypoints import covering, inputs as finding, outputs
+    from adapter.mapping_files import load_knowledge
+
+    with _door():
+        knowledge = load_knowledge(overlays)
+        sources = finding.read_all(finding.found(inputs))
+        report = covering.cover(sources, knowledge, release=_release(release))
+        sys.stdout.buffer.write(covering.as_json(report)) if as_json else click.echo(covering.page(report))
+        if concept_map is not None:
+            outputs.write_files({concept_map: covering.skeleton(report)}, force=force)
+            click.echo(f"{concept_map}: a ConceptMap skeleton for {len(report.unknown)} unknown codes", err=True)
+
+
+@main.group()
+def mappings() -> None:
+    """Check, show or export what the adapter knows: codes, units, limits, rules and their sources."""
+
+
+@mappings.command("check")
+@click.argument("folders", nargs=-1, metavar="[FOLDER]...", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def mappings_check(folders: tuple[Path, ...]) -> None:
+    """Check folders of mappings laid over the shipped ones: file, key, and what was expected.
+
+    \b
+    Example:
+      osteo-fhir mappings check site/
+    """
+    from adapter.entrypoints import knowing
+
+    with _door():
+        findings, summary = knowing.check(folders)
+        for finding in findings:
+            click.echo(finding)
+        click.echo(summary, err=True)
+    sys.exit(EXIT_INCOMPLETE if findings else EXIT_OK)
+
+
+@mappings.command("show")
+@click.argument("marker", required=False)
+@click.option("--mappings", "overlays", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of your own mappings; may be repeated.")
+@click.option("--language", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Language of the names.")
+def mappings_show(marker: str | None, overlays: tuple[Path, ...], language: str) -> None:
+    """Show what is known about a marker, with its sources; without MARKER, list all markers.
+
+    \b
+    Example:
+      osteo-fhir mappings show ctx
+    """
+    from adapter.entrypoints import knowing
+
+    with _door():
+        click.echo(knowing.show(marker, overlays, language=language))
+
+
+@mappings.command("export")
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder to write to.")
+@click.option("--mappings", "overlays", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of your own mappings; may be repeated.")
+@click.option("--force", is_flag=True, help="Overwrite files that exist.")
+@click.option("--dry-run", is_flag=True, help="Say what would be written.")
+def mappings_export(out: Path, overlays: tuple[Path, ...], force: bool, dry_run: bool) -> None:
+    """Export ConceptMap, ValueSet and ObservationDefinition for a terminology server.
+
+    \b
+    Example:
+      osteo-fhir mappings export --out terminology/
+    """
+    from adapter.entrypoints import knowing, outputs
+
+    with _door():
+        files = knowing.exported(out, overlays)
+        if not dry_run:
+            outputs.write_files(files, force=force)
+        for path in files:
+            click.echo(f"{'would write' if dry_run else 'wrote'} {path}", err=True)
+
+
+def _assessed(inputs: tuple[str, ...], chosen: dict[str, Any]) -> tuple[list[str], Outcome, Knowledge]:
+    from adapter.entrypoints import inputs as finding
+    from adapter.mapping_files import load_knowledge
+    from adapter.pipeline import assess_sources
+
+    names = finding.found(inputs)
+    knowledge = load_knowledge(chosen["overlays"])
+    for clash in knowledge.clashes:
+        click.echo(f"note: {clash}", err=True)
+    with _progress(names) as shown:
+        outcome = assess_sources(
+            finding.read_all(shown), knowledge, as_of=_as_of(chosen["as_of"]), options=_options(chosen)
+        )
+    return names, outcome, knowledge
+
+
+def _options(chosen: dict[str, Any]) -> Options:
+    from adapter.pipeline import Options
+
+    return Options(
+        release=_release(chosen["release"]),
+        language=chosen["language"],
+        allow_preliminary=chosen["allow_preliminary"],
+        read_text=chosen["read_text"],
+        use_issued=chosen["use_issued"],
+        with_qfracture=chosen["qfracture"],
+        label_as_ai=chosen.get("label_ai", False),
+    )
+
+
+def _release(word: str) -> Any:
+    from adapter.fhir.releases import Release
+
+    return None if word == "auto" else Release[word]
+
+
+def _as_of(text: str | None) -> datetime:
+    """The last instant of the day, so that results of that day count; today where no day was named."""
+    from datetime import UTC, time
+
+    from adapter.errors import SettingsInvalid
+
+    try:
+        day = datetime.strptime(text, "%Y-%m-%d").date() if text else datetime.now(UTC).date()
+    except ValueError as error:
+        raise SettingsInvalid(f"--as-of {text}: write the date as YYYY-MM-DD, e.g. 2026-06-15") from error
+    return datetime.combine(day, time(23, 59, 59), UTC)
+
+
+def _progress(names: list[str]) -> Any:
+    """A progress bar over the files on a terminal; silent elsewhere."""
+    return click.progressbar(names, label="Reading", file=sys.stderr, hidden=len(names) < 2 or not sys.stderr.isatty())
+
+
+class _door:
+    """Report what stops the run in one line, and leave with the exit code that says who must act."""
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Turn an AdapterError into one line on standard error."""
+        from adapter.errors import AdapterError, InputUnreadable
+
+        if isinstance(error, AdapterError):
+            click.echo(f"osteo-fhir: {error}", err=True)
+            sys.exit(EXIT_INCOMPLETE if isinstance(error, InputUnreadable) else EXIT_WRONG_CALL)

@@ -1,0 +1,129 @@
+"""What ``convert`` writes, where, and the summary it closes with."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from adapter.clinical.assessment import Stratum
+from adapter.entrypoints.inputs import is_ndjson
+from adapter.entrypoints.outputs import refuse_existing, safe_name, write_files
+from adapter.errors import SettingsInvalid
+from adapter.fhir.decoding import encode
+from adapter.fhir.transaction import as_transaction
+from adapter.pipeline import Outcome, PatientOutcome
+from adapter.problems import Problem, Severity
+
+_UNDETERMINED = (Stratum.INDETERMINATE, Stratum.NOT_APPLICABLE)
+_STANDARD_OUTPUT = "-"
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What will be written: whole files, or lines on standard output."""
+
+    files: dict[Path, bytes]
+    standard_output: bytes
+    written: int
+
+
+def planned(outcome: Outcome, names: Sequence[str], out: str, *, shape: str) -> Plan:
+    """Lay out the output: one Bundle per patient into a folder, NDJSON for NDJSON, or everything into one file.
+
+    Raises:
+        SettingsInvalid: Several patients were to go into one ``.json`` file.
+    """
+    writing = [patient for patient in outcome.patients if patient.resources]
+    as_lines = any(is_ndjson(name) for name in names) or is_ndjson(out)
+    if out == _STANDARD_OUTPUT:
+        return Plan({}, _lines(writing, shape), len(writing))
+    path = Path(out)
+    if _is_folder(path, out):
+        files = _in_folder(path, writing, shape, as_lines=as_lines)
+    elif as_lines or shape == "resources":
+        files = {path: _lines(writing, shape)}
+    elif len(writing) > 1:
+        raise SettingsInvalid(f"{out}: {len(writing)} patients do not fit one Bundle; name a folder or an .ndjson file")
+    else:
+        files = {path: _lines(writing, shape)} if writing else {}
+    return Plan(files, b"", len(writing))
+
+
+def deliver(plan: Plan, *, force: bool, stdout: BinaryIO) -> None:
+    """Write what was planned: each file whole or not at all."""
+    refuse_existing(plan.files, force=force)
+    write_files(plan.files, force=force)
+    stdout.write(plan.standard_output)
+    stdout.flush()
+
+
+def validated(outcome: Outcome) -> list[Problem]:
+    """What fhir.resources and our own checks find wrong in what is about to be written; nothing, if all is well."""
+    from adapter.fhir.validation import validate
+
+    return [
+        problem
+        for patient in outcome.patients
+        for resource in patient.resources
+        for problem in validate(resource, outcome.release)
+    ]
+
+
+def is_incomplete(outcome: Outcome) -> bool:
+    """Whether something could not be read, or a patient could not be placed in a stratum."""
+    unread = any(problem.severity is Severity.ERROR for problem in outcome.problems)
+    return unread or any(patient.assessment.stratum in _UNDETERMINED for patient in outcome.patients)
+
+
+def summary(outcome: Outcome, plan: Plan, *, dry_run: bool) -> str:
+    """The closing lines: how many patients, how many of them assessed, and what was set aside by reason."""
+    undetermined = sum(patient.assessment.stratum in _UNDETERMINED for patient in outcome.patients)
+    reasons = Counter(problem.code.value for patient in outcome.patients for problem in patient.set_aside)
+    problems = Counter(problem.code.value for problem in outcome.problems)
+    verb = "would be written" if dry_run else "written"
+    lines = [
+        f"{len(outcome.patients)} patients: {len(outcome.patients) - undetermined} assessed, {undetermined} undetermined; "
+        f"{plan.written} {verb}; {outcome.entries} entries read as {outcome.release.name}",
+        _counted("set aside", reasons),
+        _counted("problems", problems),
+    ]
+    lines += [f"  {p.where}: {p.what}; {p.then}" for p in outcome.problems[:20]]
+    if len(outcome.problems) > 20:
+        lines.append(f"  … and {len(outcome.problems) - 20} more; see `osteo-fhir explain --json`")
+    return "\n".join(line for line in lines if line)
+
+
+def _counted(title: str, reasons: Counter[str]) -> str:
+    return f"{title}: " + ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items())) if reasons else ""
+
+
+def _is_folder(path: Path, out: str) -> bool:
+    return path.is_dir() or out.endswith("/") or not path.suffix
+
+
+def _lines(patients: Sequence[PatientOutcome], shape: str) -> bytes:
+    if shape == "resources":
+        return b"".join(encode(resource) + b"\n" for patient in patients for resource in patient.resources)
+    return b"".join(encode(as_transaction(patient.resources)) + b"\n" for patient in patients)
+
+
+def _in_folder(folder: Path, patients: Sequence[PatientOutcome], shape: str, *, as_lines: bool) -> dict[Path, bytes]:
+    if shape == "resources":
+        by_type: dict[Path, dict[bytes, None]] = {}
+        for patient in patients:
+            for resource in patient.resources:
+                lines = by_type.setdefault(folder / f"{resource['resourceType']}.ndjson", {})
+                lines[encode(resource) + b"\n"] = None
+        return {path: b"".join(lines) for path, lines in by_type.items()}
+    if as_lines:
+        return {folder / "transactions.ndjson": _lines(patients, shape)}
+    files: dict[Path, bytes] = {}
+    for patient in patients:
+        path = folder / f"{safe_name(patient.assessment.patient.reference.rpartition('/')[2])}.json"
+        if path in files:
+            path = folder / f"{path.stem}.{patient.resources[0]['id']}.json"
+        files[path] = _lines([patient], shape)
+    return files

@@ -1,0 +1,168 @@
+"""What of these data is known: codes and units, how often, and what an unknown code might be."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from adapter.clinical.results import Coding, Concept, LabResult, ReportedQuantity, ReportedRange, ReportedRatio, Statement
+from adapter.fhir.decoding import encode
+from adapter.fhir.reading import Source, read
+from adapter.fhir.releases import Release
+from adapter.knowledge.model import Knowledge
+from adapter.recognition.amounts import resolved_unit
+from adapter.recognition.codes import canonical_codings
+
+_ENOUGH_ALIKE = 0.6
+
+
+class CodeRow(msgspec.Struct, frozen=True):
+    """One code met in the data.
+
+    Attributes:
+        standing: ``marker``, ``factor``, ``denied`` or ``unknown``.
+        meaning: The marker or factor, or why it is denied.
+        units: How often each unit came with it; a ``?`` before a unit that is not known.
+        candidates: For an unknown code: markers whose known displays are much alike. Suggestions, never used.
+    """
+
+    system: str
+    code: str
+    display: str
+    count: int
+    standing: str
+    meaning: str
+    units: dict[str, int]
+    candidates: tuple[str, ...] = ()
+
+
+class Coverage(msgspec.Struct, frozen=True):
+    """The codes of all results and statements, most frequent first."""
+
+    entries: int
+    rows: tuple[CodeRow, ...]
+
+    @property
+    def unknown(self) -> tuple[CodeRow, ...]:
+        """The codes that nothing is known about."""
+        return tuple(row for row in self.rows if row.standing == "unknown")
+
+
+def cover(sources: Iterable[Source], knowledge: Knowledge, *, release: Release | None) -> Coverage:
+    """Count the codes and units of all Observations, and the codes of conditions, medication and procedures."""
+    reading = read(sources, release=release, allow_preliminary=True)
+    counts: Counter[tuple[str, str]] = Counter()
+    displays: dict[tuple[str, str], str] = {}
+    units: dict[tuple[str, str], Counter[str]] = {}
+    for item in (*reading.results, *reading.statements):
+        for coding in _codings(item, knowledge):
+            key = (coding.system, coding.code)
+            counts[key] += 1
+            displays.setdefault(key, coding.display or item.code.text)
+            if isinstance(item, LabResult):
+                units.setdefault(key, Counter()).update(_units(item, knowledge))
+    alike = {code.display.lower(): code.marker for code in knowledge.codes.values() if code.display}
+    rows = [
+        _row(key, displays[key], count, units.get(key, Counter()), knowledge, alike)
+        for key, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    ]
+    return Coverage(reading.entries, tuple(rows))
+
+
+def as_json(report: Coverage) -> bytes:
+    """The coverage for programs."""
+    return encode(msgspec.to_builtins({"entries": report.entries, "codes": report.rows})) + b"\n"
+
+
+def page(report: Coverage) -> str:
+    """The coverage for people: a table per standing."""
+    titles = {"marker": "Known markers", "factor": "Known risk factors", "denied": "Look-alikes, never used"}
+    lines = [f"{report.entries} entries, {len(report.rows)} codes"]
+    for standing, title in (*titles.items(), ("unknown", "Unknown codes")):
+        rows = [row for row in report.rows if row.standing == standing]
+        if rows:
+            lines += ["", f"{title} ({len(rows)})", *(_line(row) for row in rows)]
+    return "\n".join(lines)
+
+
+def skeleton(report: Coverage) -> bytes:
+    """A ConceptMap with an empty target for each unknown code, to be completed by hand and given to ``--mappings``."""
+    groups: dict[str, list[dict[str, object]]] = {}
+    for row in report.unknown:
+        comment = f"met {row.count} times; like {', '.join(row.candidates)}" if row.candidates else f"met {row.count} times"
+        target = {"equivalence": "unmatched", "comment": comment}
+        groups.setdefault(row.system, []).append({"code": row.code, "display": row.display, "target": [target]})
+    concept_map = {
+        "resourceType": "ConceptMap",
+        "status": "draft",
+        "name": "SiteCodes",
+        "description": "Give each code you want mapped a target code and an equivalence; delete the others.",
+        "group": [
+            {"source": system, "target": "urn:osteo-fhir:marker", "element": elements}
+            for system, elements in groups.items()
+        ],
+    }
+    return msgspec.json.format(encode(concept_map), indent=2) + b"\n"
+
+
+def _codings(item: LabResult | Statement, knowledge: Knowledge) -> Iterator[Coding]:
+    for coding, _ in canonical_codings(item.code, knowledge):
+        if coding.code:
+            yield coding
+
+
+def _row(
+    key: tuple[str, str], display: str, count: int, units: Counter[str], knowledge: Knowledge, alike: dict[str, str]
+) -> CodeRow:
+    standing, meaning = _standing(key, knowledge)
+    candidates = _candidates(key, display, knowledge, alike) if standing == "unknown" else ()
+    return CodeRow(*key, display, count, standing, meaning, dict(units.most_common()), candidates)
+
+
+def _standing(key: tuple[str, str], knowledge: Knowledge) -> tuple[str, str]:
+    if key in knowledge.codes:
+        return "marker", knowledge.codes[key].marker
+    if key in knowledge.denied:
+        return "denied", knowledge.denied[key].why
+    if key in knowledge.factor_answers:
+        return "factor", knowledge.factor_answers[key].factor
+    factors = knowledge.factor_codes_of(*key)
+    return ("factor", factors[0].factor) if factors else ("unknown", "")
+
+
+def _candidates(key: tuple[str, str], display: str, knowledge: Knowledge, alike: dict[str, str]) -> tuple[str, ...]:
+    same_code = [code.marker for (_, known), code in knowledge.codes.items() if known == key[1]]
+    near = difflib.get_close_matches(display.lower(), alike, n=3, cutoff=_ENOUGH_ALIKE) if display else []
+    return tuple(dict.fromkeys((*same_code, *(alike[text] for text in near))))
+
+
+def _units(result: LabResult, knowledge: Knowledge) -> Iterator[str]:
+    for quantity in _quantities(result.value):
+        unit = resolved_unit(quantity, knowledge)
+        written = quantity.code or quantity.unit
+        if not isinstance(unit, tuple):
+            yield unit.name
+        elif written:
+            yield f"?{written}"
+
+
+def _quantities(value: object) -> Sequence[ReportedQuantity]:
+    match value:
+        case ReportedQuantity():
+            return (value,)
+        case ReportedRange(low=low, high=high):
+            return tuple(end for end in (low, high) if end)
+        case ReportedRatio(numerator=numerator):
+            return (numerator,) if numerator else ()
+        case Concept() | _:
+            return ()
+
+
+def _line(row: CodeRow) -> str:
+    units = ", ".join(f"{unit} {count}" for unit, count in row.units.items())
+    meaning = row.meaning or (f"like {', '.join(row.candidates)}?" if row.candidates else "")
+    parts = (f"{row.count:>7}", f"{row.system or '(no system)'}|{row.code}", row.display, meaning, units)
+    return "  ".join(part for part in parts if part)
