@@ -1,0 +1,98 @@
+"""Identities that follow from content: the same assessment of the same evidence is always the same resource."""
+
+from __future__ import annotations
+
+import re
+from uuid import UUID, uuid5
+
+from adapter.clinical.assessment import Assessment, Evidence
+from adapter.clinical.patient import Patient
+from adapter.clinical.results import MarkerResult, RiskFactor
+from adapter.clinical.time import ClinicalTime
+from adapter.fhir.releases import Release
+from adapter.knowledge.model import Knowledge
+
+# Made once for this adapter and never to be changed: every identifier ever written follows from it.
+_NAMESPACE = UUID("2f0e3f0c-5d1b-5c1e-9a55-6d0c8f4b7a31")
+# "the identifier.system is urn:ietf:rfc:3986 when the value is a full URI" (hl7.org/fhir/R4/datatypes.html#Identifier)
+IDENTIFIER_SYSTEM = "urn:ietf:rfc:3986"
+# A name under .example belongs to nobody and never will (RFC 2606), so our own codes can clash with no one's.
+LOCAL = "https://osteo-fhir-adapter.example/fhir/CodeSystem"
+# Provenance has no identifier to search by; a tag can be searched on every resource.
+PROVENANCE_TAG = f"{LOCAL}/provenance"
+# A change of the method makes new assessments of the same evidence; a change of texts or of code does not.
+METHOD_VERSION = "1"
+_ID = r"[A-Za-z0-9\-.]{1,64}"
+IS_ID = re.compile(_ID, re.ASCII)
+# Relative, absolute, or the fullUrl of an entry in the same Bundle (hl7.org/fhir/R4/references.html#literal).
+IS_REFERENCE = re.compile(
+    rf"[A-Z][A-Za-z]+/{_ID}(/_history/{_ID})?|https?://\S+|urn:uuid:[0-9a-f-]{{36}}|urn:oid:[0-2](\.\d+)+|#{_ID}",
+    re.ASCII,
+)
+
+
+def assessment_id(assessment: Assessment, knowledge: Knowledge, *, release: Release) -> str:
+    """The id of one assessment: who, by which method and knowledge, on which evidence, with which conclusion.
+
+    The moment is no part of it, so a second run writes nothing twice. The conclusion is: evidence that has grown
+    too old, or a birthday, can change it while no record changes.
+    """
+    conclusion = (
+        assessment.stratum,
+        assessment.stratum_rule or "",
+        assessment.turnover,
+        assessment.plan or "",
+        *assessment.gates,
+        *assessment.flags,
+        *assessment.missing,
+    )
+    evidence = sorted({_trace(used) for used in assessment.evidence})
+    parts = (assessment.patient.reference, METHOD_VERSION, knowledge.fingerprint, release, *conclusion, "", *evidence)
+    return str(uuid5(_NAMESPACE, "\n".join(parts)))
+
+
+def device_id(version: str) -> str:
+    """The id of this adapter as a Device: one per version of it."""
+    return str(uuid5(_NAMESPACE, f"device\n{version}"))
+
+
+def provenance_id(assessment: str) -> str:
+    """The id of the Provenance of the assessment with this id."""
+    return str(uuid5(_NAMESPACE, f"provenance\n{assessment}"))
+
+
+def identifier(id_: str) -> dict[str, str]:
+    """The business identifier that goes with an id."""
+    return {"system": IDENTIFIER_SYSTEM, "value": f"urn:uuid:{id_}"}
+
+
+def reference_to(resource: str, version: str) -> dict[str, str]:
+    """A reference to exactly the version that was read, where the version is known.
+
+    What cannot be written as a reference (an id with characters FHIR forbids) is named in ``display`` instead.
+    """
+    if not IS_REFERENCE.fullmatch(resource):
+        return {"display": resource}
+    has_history = not resource.startswith(("urn:", "#")) and "/_history/" not in resource
+    if has_history and IS_ID.fullmatch(version):
+        return {"reference": f"{resource}/_history/{version}"}
+    return {"reference": resource}
+
+
+def _trace(used: Evidence) -> str:
+    """What tells this evidence from any other; its content where the server gave no version."""
+    match used.result:
+        case Patient(sex=sex, birth_date=birth_date):
+            return f"Patient {sex} {_text(birth_date)}"
+        case MarkerResult() | RiskFactor() as known if known.version:
+            return f"{known.resource}/_history/{known.version}"
+        case MarkerResult() as result:
+            amount = f"{result.digits} {result.received_unit}"
+            return f"{result.resource} {result.marker} {amount} {_text(result.effective)} {result.status}"
+        case RiskFactor() as factor:
+            when = f"{_text(factor.since)} {_text(factor.until)} {factor.ended}"
+            return f"{factor.resource} {factor.kind} {factor.present} {factor.amount} {when}"
+
+
+def _text(time: ClinicalTime | None) -> str:
+    return time.text if time else ""

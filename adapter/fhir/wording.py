@@ -1,0 +1,217 @@
+"""The assessment put into words, once, for the narrative, the notes and the rationale alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from adapter.clinical.assessment import AppliedLimits, Assessment, Evidence, Finding, Score
+from adapter.clinical.patient import Patient
+from adapter.clinical.results import MarkerResult, RiskFactor
+from adapter.clinical.time import ClinicalTime
+from adapter.knowledge.model import Knowledge
+from adapter.problems import Problem
+
+_NOTHING: Mapping[str, str] = {}
+_QFRACTURE_DISCLAIMER = "score.qfracture-disclaimer"
+
+
+class Used(msgspec.Struct, frozen=True):
+    """One input in use, in words."""
+
+    what: str
+    value: str
+    when: str
+    limits: str = ""
+    reading: str = ""
+    source: str = ""
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the assessment says, in words, in the order to be read.
+
+    Attributes:
+        headline: Category, turnover state, and whether it is preliminary.
+        grounds: Why this category: the sentences of the rule that decided.
+        plan: What the pathway suggests that the clinician consider; empty where a gate leaves no plan.
+        remarks: Every other finding: gates, turnover, flags, cautions.
+        scores: One line per probability or index, in the order of ``assessment.scores``.
+        set_aside: One line per reason, with the resources it concerns.
+    """
+
+    headline: str
+    grounds: str
+    plan: str
+    remarks: tuple[str, ...]
+    used: tuple[Used, ...]
+    scores: tuple[str, ...]
+    missing: tuple[str, ...]
+    set_aside: tuple[str, ...]
+    rules: str
+    disclaimer: str
+
+
+def say(knowledge: Knowledge, language: str, key: str, values: Mapping[str, str] = _NOTHING) -> str:
+    """The text of this key with its values filled in.
+
+    A text that is missing, or does not fit its values, costs no finding: key and values are given between ⟦ ⟧ instead,
+    and the tests look for that sign in everything that is written.
+    """
+    try:
+        return knowledge.texts[language][key].format_map(values)
+    except (KeyError, IndexError, ValueError, AttributeError):
+        return f"⟦{key} {'; '.join(f'{name}={value}' for name, value in values.items())}⟧"
+
+
+class Teller(msgspec.Struct, frozen=True):
+    """Puts things into the words of one language."""
+
+    knowledge: Knowledge
+    language: str
+
+    def say(self, key: str, values: Mapping[str, str] = _NOTHING) -> str:
+        """The text of this key in this language."""
+        return say(self.knowledge, self.language, key, values)
+
+    def account(self, assessment: Assessment, set_aside: Sequence[Problem]) -> Account:
+        """The whole assessment in words."""
+        grounds, plan, remarks = self._findings(assessment)
+        return Account(
+            headline=self._headline(assessment),
+            grounds=grounds,
+            plan=plan,
+            remarks=(*remarks, *self._problems(assessment.cautions)),
+            used=tuple([self._used(evidence, assessment) for evidence in assessment.evidence]),
+            scores=tuple([self._score(score) for score in assessment.scores]),
+            missing=tuple([self.say(key) for key in assessment.missing]),
+            set_aside=self._problems(set_aside),
+            rules=self.say(
+                "page.rules",
+                {
+                    "name": self.knowledge.name,
+                    "version": self.knowledge.version,
+                    "fingerprint": self.knowledge.fingerprint,
+                },
+            ),
+            disclaimer=self.say("page.disclaimer"),
+        )
+
+    def _headline(self, assessment: Assessment) -> str:
+        headline = self.say(
+            "page.headline",
+            {
+                "stratum": self.say(f"stratum.{assessment.stratum}"),
+                "rule": assessment.stratum_rule or "–",
+                "turnover": self.say(f"turnover.{assessment.turnover}"),
+                "plan": assessment.plan or "–",
+            },
+        )
+        return f"{headline} {self.say('page.preliminary')}" if assessment.preliminary else headline
+
+    def _findings(self, assessment: Assessment) -> tuple[str, str, list[str]]:
+        """Each finding once: as grounds of the category, as plan, or as a remark."""
+        grounds, plan, remarks = [], [], []
+        for finding in assessment.findings:
+            sentence = self._finding(finding)
+            if finding.rule == assessment.stratum_rule:
+                grounds.append(sentence)
+            elif finding.rule == assessment.plan:
+                plan.append(sentence)
+            else:
+                remarks.append(sentence)
+        return " ".join(grounds), " ".join(plan), remarks
+
+    def _finding(self, finding: Finding) -> str:
+        """The sentence with its rule, and where the rule comes from."""
+        sentence = self.say(finding.text_key, finding.values)
+        source = f"; {finding.source} ({finding.sureness})" if finding.source else ""
+        return f"{sentence} [{finding.rule}{source}]"
+
+    def _used(self, evidence: Evidence, assessment: Assessment) -> Used:
+        match evidence.result:
+            case MarkerResult() as result:
+                return self._used_result(result, evidence)
+            case RiskFactor() as factor:
+                return self._used_factor(factor, evidence)
+            case Patient(sex=sex):
+                age = "–" if assessment.age is None else str(assessment.age)
+                values = {"age": age, "sex": self.say(f"sex.{sex or 'unknown'}")}
+                return Used(self.say("page.patient"), self.say("page.age-and-sex", values), "")
+
+    def _used_result(self, result: MarkerResult, evidence: Evidence) -> Used:
+        names = self.knowledge.markers[result.marker].name if result.marker in self.knowledge.markers else _NOTHING
+        name = names.get(self.language, result.marker)
+        limits = evidence.limits
+        return Used(
+            f"{name} ({self.say(f'site.{result.site}')})" if result.site else name,
+            _value(result),
+            _when(result.effective),
+            self._limits(limits) if limits else "",
+            evidence.reading,
+            f"{limits.source} ({limits.sureness})" if limits else "",
+        )
+
+    def _limits(self, limits: AppliedLimits) -> str:
+        return f"{limits.text} ({self.say(f'authority.{limits.authority}')})"
+
+    def _used_factor(self, factor: RiskFactor, evidence: Evidence) -> Used:
+        answer = self.say("page.yes" if factor.present else "page.no")
+        site = f" ({self.say(f'site.{factor.site}')})" if factor.site else ""
+        since, until = _when(factor.since), _when(factor.until)
+        return Used(
+            f"{self.say(f'factor.{factor.kind}')}{site}",
+            answer if factor.amount is None else f"{answer} ({factor.amount})",
+            f"{since} – {until}" if until else since,
+            reading=evidence.reading,
+        )
+
+    def _score(self, score: Score) -> str:
+        caveats = score.caveats
+        if score.engine.startswith("QFracture") and _QFRACTURE_DISCLAIMER not in caveats:
+            caveats = (*caveats, _QFRACTURE_DISCLAIMER)
+        line = self.say(
+            "score.probability" if is_probability(score) else "score.index",
+            {
+                "engine": score.engine,
+                "outcome": self.say(f"outcome.{score.outcome}") if score.outcome else "",
+                "value": score.text,
+                "years": str(score.horizon_years),
+                "inputs": ", ".join([f"{name} {value}" for name, value in score.inputs.items()]) or "–",
+            },
+        )
+        return " ".join([line, *map(self.say, caveats)])
+
+    def _problems(self, problems: Sequence[Problem]) -> tuple[str, ...]:
+        """One line per reason. Sorted, so that the order of the input changes nothing; without paths into files."""
+        concerned: dict[tuple[str, str, str], set[str]] = {}
+        for problem in problems:
+            concerned.setdefault((problem.code, problem.what, problem.then), set()).add(problem.resource)
+        return tuple(
+            [
+                f"{self.say(f'problem.{code}')}: {what}; {then}{_named(resources)}"
+                for (code, what, then), resources in sorted(concerned.items(), key=lambda item: item[0])
+            ]
+        )
+
+
+def is_probability(score: Score) -> bool:
+    """Whether the score is a probability in percent over a stated number of years, not an index."""
+    return score.horizon_years is not None and score.unit == "%"
+
+
+def _named(resources: set[str]) -> str:
+    names = ", ".join(sorted(resources - {""}))
+    return f" ({names})" if names else ""
+
+
+def _value(result: MarkerResult) -> str:
+    """The digits as received, and the canonical value where the unit was another."""
+    received = f"{result.digits} {result.received_unit}".rstrip()
+    if result.received_unit == result.unit or result.value.exact is None:
+        return received
+    return f"{received} = {result.value.exact:f} {result.unit}"
+
+
+def _when(time: ClinicalTime | None) -> str:
+    return time.text if time else ""
