@@ -16,6 +16,7 @@ pytestmark = pytest.mark.xdist_group("packaging")
 
 FINGERPRINT = "from adapter.mapping_files import load_knowledge; print(load_knowledge().fingerprint)"
 JOURNEY = Path("fixtures/journeys/moderate-raised-turnover/input.json")
+AS_OF = ("--as-of", "2026-06-15")
 
 
 def test_the_wheel_carries_the_mappings_the_types_and_the_licences(wheel: Path, repository: Path) -> None:
@@ -56,7 +57,7 @@ def test_every_install_runs_the_command_outside_the_repository(
 ) -> None:
     assert "convert" in installed.osteo_fhir("--help", cwd=tmp_path)
     installed.osteo_fhir("mappings", "check", cwd=tmp_path)
-    installed.osteo_fhir("convert", repository / JOURNEY, "--out", tmp_path / "out", cwd=tmp_path)
+    installed.osteo_fhir("convert", repository / JOURNEY, *AS_OF, "--out", tmp_path / "out", cwd=tmp_path)
     written = [path.read_text("utf-8") for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert any('"RiskAssessment"' in text for text in written)
 

@@ -41,8 +41,9 @@ def _names(word: str, page: str) -> bool:
 def test_every_command_is_documented_with_its_options(name: str, pages: list[str]) -> None:
     about = [page for page in pages if _names(name, page)]
     assert about, f"no page names {name}"
-    options = [word for each in COMMANDS[name].params if isinstance(each, click.Option) for word in each.opts]
-    assert [word for word in options if not any(_names(word, page) for page in about)] == []
+    options = [each for each in COMMANDS[name].params if isinstance(each, click.Option) and not each.hidden]
+    words = [word for option in options for word in (*option.opts, *option.secondary_opts)]
+    assert [word for word in words if not any(_names(word, page) for page in about)] == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)
