@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+
 from adapter.entrypoints.cli import main
 
 
