@@ -87,7 +87,8 @@ class Problem(msgspec.Struct, frozen=True):
         what: What was found and what was expected; no patient's name or identifier.
         then: What was done: "the result was set aside", "the value was used with a caution".
         resource: The resource it concerns, as ``Type/id``; empty where it has none.
-        severity: An error costs the entry, a warning does not.
+        severity: How much it matters.
+        used: True where the data was used all the same, with this caution.
     """
 
     code: ProblemCode
@@ -96,3 +97,4 @@ class Problem(msgspec.Struct, frozen=True):
     then: str = "the result was set aside"
     resource: str = ""
     severity: Severity = Severity.ERROR
+    used: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adapter.clinical.assessment import Evidence
@@ -10,6 +10,7 @@ from adapter.clinical.patient import Patient
 from adapter.clinical.results import MarkerResult, RiskFactor
 from adapter.clinical.values import Interval
 from adapter.fhir.decoding import encode
+from adapter.fhir.wording import Teller, Used
 from adapter.knowledge.model import Knowledge
 from adapter.pipeline import Outcome, PatientOutcome
 from adapter.problems import Problem
@@ -25,6 +26,45 @@ def as_json(outcome: Outcome, knowledge: Knowledge) -> bytes:
         "irrelevant": len(outcome.irrelevant),
     }
     return encode(content) + b"\n"
+
+
+def page(outcome: Outcome, knowledge: Knowledge, *, language: str) -> str:
+    """What ``explain`` prints for people: the same words as the narrative, and the path of everything set aside."""
+    teller = Teller(knowledge, language)
+    parts = [_patient_page(patient, teller) for patient in outcome.patients]
+    if outcome.problems:
+        parts.append("\n".join(["!", *(f"  {p.where}: {p.what}; {p.then}" for p in outcome.problems)]))
+    return "\n\n".join(parts)
+
+
+def _patient_page(patient: PatientOutcome, teller: Teller) -> str:
+    assessment = patient.assessment
+    account = teller.account(assessment, ())
+    aside = [f"{p.where}: [{p.code}] {p.what}; {p.then}" for p in patient.set_aside]
+    cautions = [f"{p.where}: [{p.code}] {p.what}; {p.then}" for p in patient.cautions]
+    lines = [
+        f"{assessment.patient.reference}  {assessment.as_of.date()}",
+        account.headline,
+        *(text for text in (account.plan, account.grounds) if text),
+        *_listed("", account.remarks),
+        *_listed(teller.say("page.used"), [_used_line(used) for used in account.used]),
+        *_listed(teller.say("page.scores"), account.scores),
+        *_listed(teller.say("page.missing"), account.missing),
+        *_listed(teller.say("page.set-aside"), aside),
+        *_listed(teller.say("page.cautions"), cautions),
+        account.rules,
+        account.disclaimer,
+    ]
+    return "\n".join(lines)
+
+
+def _used_line(used: Used) -> str:
+    parts = (f"{used.what}: {used.value}", used.when, used.limits, used.reading, used.source)
+    return " · ".join(part for part in parts if part)
+
+
+def _listed(title: str, lines: Sequence[str]) -> list[str]:
+    return [*([f"{title}:"] if title else []), *(f"  - {line}" for line in lines)] if lines else []
 
 
 def shown(value: Interval) -> str:

@@ -16,10 +16,10 @@ from adapter.knowledge.model import Knowledge
 _NAMESPACE = UUID("2f0e3f0c-5d1b-5c1e-9a55-6d0c8f4b7a31")
 # "the identifier.system is urn:ietf:rfc:3986 when the value is a full URI" (hl7.org/fhir/R4/datatypes.html#Identifier)
 IDENTIFIER_SYSTEM = "urn:ietf:rfc:3986"
-# A name under .example belongs to nobody and never will (RFC 2606), so our own codes can clash with no one's.
-LOCAL = "https://osteo-fhir-adapter.example/fhir/CodeSystem"
+# The name space of all our own codes, as in mappings/.
+LOCAL = "urn:osteo-fhir"
 # Provenance has no identifier to search by; a tag can be searched on every resource.
-PROVENANCE_TAG = f"{LOCAL}/provenance"
+PROVENANCE_TAG = f"{LOCAL}:provenance"
 # A change of the method makes new assessments of the same evidence; a change of texts or of code does not.
 METHOD_VERSION = "1"
 _ID = r"[A-Za-z0-9\-.]{1,64}"

@@ -27,7 +27,7 @@ def narrative(account: Account, teller: Teller) -> dict[str, str]:
             f"<p>{_safe(account.rules)}</p><p><b>{_safe(account.disclaimer)}</b></p>",
         )
     )
-    div = f'<div xmlns="http://www.w3.org/1999/xhtml" lang="{language}" xml:lang="{language}">{body}</div>'
+    div = f'<div xmlns="http://www.w3.org/1999/xhtml" lang="{language}" xml:lang="{language}">{plain(body)}</div>'
     return {"status": "generated", "div": div}
 
 
@@ -37,7 +37,7 @@ def plain(text: str) -> str:
 
 
 def _safe(text: str) -> str:
-    return plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _list(title: str, lines: Iterable[str]) -> str:

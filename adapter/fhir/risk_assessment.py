@@ -9,6 +9,7 @@ from typing import Any
 from adapter.clinical.assessment import Assessment, Score, Stratum
 from adapter.clinical.patient import Patient
 from adapter.clinical.results import Coding
+from adapter.fhir.device import DEVICE_ID
 from adapter.fhir.identity import LOCAL, METHOD_VERSION, identifier, reference_to
 from adapter.fhir.narrative import narrative, plain
 from adapter.fhir.wording import Account, Teller, is_probability
@@ -22,7 +23,7 @@ _UCUM = "http://unitsofmeasure.org"
 _LOW = {"system": _RISK, "code": "low", "display": "Low likelihood"}
 _MODERATE = {"system": _RISK, "code": "moderate", "display": "Moderate likelihood"}
 _HIGH = {"system": _RISK, "code": "high", "display": "High likelihood"}
-_VERY_HIGH = {"system": f"{LOCAL}/stratum", "code": "very-high", "display": "Very high"}
+_VERY_HIGH = {"system": f"{LOCAL}:stratum", "code": "very-high", "display": "Very high"}
 # risk-probability knows no "very high": the standard code says high, the local one how high.
 _LIKELIHOODS = {
     Stratum.LOW: [_LOW],
@@ -38,9 +39,7 @@ _OUTCOMES = {
 }
 
 
-def risk_assessment(
-    assessment: Assessment, account: Account, teller: Teller, *, id_: str, device: str
-) -> dict[str, Any]:
+def risk_assessment(assessment: Assessment, account: Account, teller: Teller, *, id_: str) -> dict[str, Any]:
     """One RiskAssessment: category, probabilities, plan, and all that they rest on."""
     written: dict[str, Any] = {"resourceType": "RiskAssessment", "id": id_}
     if labels := _labels(assessment):
@@ -51,16 +50,16 @@ def risk_assessment(
         "identifier": [identifier(id_)],
         "status": "preliminary" if assessment.preliminary else "final",
         "method": {
-            "coding": [{"system": f"{LOCAL}/method", "version": METHOD_VERSION, "code": METHOD}],
+            "coding": [{"system": f"{LOCAL}:method", "version": METHOD_VERSION, "code": METHOD}],
             "text": teller.say("page.method"),
         },
         "code": {
-            "coding": [{"system": f"{LOCAL}/code", "code": "fracture-risk-assessment"}],
+            "coding": [{"system": f"{LOCAL}:assessment", "code": "osteoporotic-fracture-risk"}],
             "text": teller.say("page.title"),
         },
         "subject": {"reference": assessment.patient.reference},
         "occurrenceDateTime": assessment.as_of.isoformat(),
-        "performer": {"reference": f"Device/{device}"},
+        "performer": {"reference": f"Device/{DEVICE_ID}"},
     }
     if basis := _basis(assessment):
         written["basis"] = basis

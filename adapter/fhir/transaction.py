@@ -44,15 +44,22 @@ def _put(resource: Mapping[str, Any]) -> dict[str, str]:
     return {"method": "PUT", "url": f"{resource['resourceType']}/{resource['id']}"}
 
 
-def _relinked(node: Any, urns: Mapping[str, str]) -> Any:  # noqa: ANN401 - a JSON value of any shape
-    """The same resource, each reference to another entry replaced by that entry's URN."""
-    match node:
-        case dict():
-            return {
-                name: urns.get(part, part) if name == "reference" else _relinked(part, urns)
-                for name, part in node.items()
-            }
-        case list():
-            return [_relinked(part, urns) for part in node]
-        case _:
-            return node
+def _relinked(resource: Mapping[str, Any], urns: Mapping[str, str]) -> dict[str, Any]:
+    """The same resource, each reference to another entry replaced by that entry's URN.
+
+    "If any resource in the Bundle refers to another by its fullUrl, the server replaces it" (hl7.org/fhir/R4/http.html
+    #trules); so the three elements that do are rewritten, and the inputs, which are not in the Bundle, are not.
+    """
+    linked = dict(resource)
+    if "performer" in linked:
+        linked["performer"] = _by_urn(linked["performer"], urns)
+    if "target" in linked:
+        linked["target"] = [_by_urn(target, urns) for target in linked["target"]]
+    if "agent" in linked:
+        linked["agent"] = [{**agent, "who": _by_urn(agent["who"], urns)} for agent in linked["agent"]]
+    return linked
+
+
+def _by_urn(reference: Mapping[str, str], urns: Mapping[str, str]) -> dict[str, str]:
+    written = reference["reference"]
+    return {"reference": urns.get(written, written)}

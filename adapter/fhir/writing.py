@@ -43,14 +43,8 @@ def write(
     if not assessment.writes:
         return []
     teller = Teller(knowledge, language)
-    maker = device(release)
-    assessed = risk_assessment(
-        assessment,
-        teller.account(assessment, set_aside),
-        teller,
-        id_=assessment_id(assessment, knowledge, release=release),
-        device=maker["id"],
-    )
+    id_ = assessment_id(assessment, knowledge, release=release)
+    assessed = risk_assessment(assessment, teller.account(assessment, set_aside), teller, id_=id_)
     if label_as_ai:
         assessed["meta"] = {"security": [*assessed.get("meta", {}).get("security", ()), _AI_ASSERTED]}
-    return [assessed, maker, provenance(assessed)]
+    return [assessed, device(release), provenance(assessed)]
