@@ -76,13 +76,15 @@ class PatientOutcome(msgspec.Struct, frozen=True):
 
     Attributes:
         assessment: What the pathway says.
-        set_aside: What was not used, or only with a caution, and why.
+        set_aside: What was not used, and why.
+        cautions: What was used all the same, and what to be careful about.
         irrelevant: Paths of the entries that hold nothing the assessment knows.
         resources: RiskAssessment, Device and Provenance; empty where none may be written.
     """
 
     assessment: Assessment
     set_aside: tuple[Problem, ...]
+    cautions: tuple[Problem, ...]
     irrelevant: tuple[str, ...]
     resources: tuple[Mapping[str, Any], ...]
 
@@ -132,7 +134,9 @@ def assess_patient(
         set_aside=set_aside,
         label_as_ai=options.label_as_ai,
     )
-    return PatientOutcome(assessment, tuple(set_aside), tuple(sorted(understood.irrelevant)), tuple(resources))
+    cautions = tuple(problem for problem in understood.problems if problem.used)
+    irrelevant = tuple(sorted(understood.irrelevant))
+    return PatientOutcome(assessment, tuple(set_aside), cautions, irrelevant, tuple(resources))
 
 
 def by_patient(reading: Reading) -> tuple[list[PatientRecord], list[Problem], list[str]]:
@@ -209,4 +213,4 @@ def _one_result(
 def _not_used(assessment: Assessment, problems: Sequence[Problem]) -> list[Problem]:
     """Drop what the assessment used after all: an older result set aside as superseded may be a baseline."""
     used = {evidence.result.where for evidence in assessment.evidence}
-    return [problem for problem in problems if problem.where not in used]
+    return [problem for problem in problems if not problem.used and problem.where not in used]
