@@ -100,6 +100,9 @@ def _predictions(assessment: Assessment, account: Account, teller: Teller) -> li
     """The pathway's category first, without a number; then each probability that came with one."""
     pathway: dict[str, Any] = {
         "outcome": {"coding": [_FRACTURE], "text": teller.say("outcome.fracture")},
+        # The pathway yields no number. That is said, not left out: Medplum evaluates ras-2 on a probability that is not
+        # there, finds "empty" where true is needed, and refuses the resource (seen with version 4.5.2).
+        "probabilityRange": _absent("not-applicable"),
         "qualitativeRisk": _qualitative_risk(assessment.stratum, teller),
         "rationale": plain(f"{account.headline} {account.grounds}".rstrip()),
     }
@@ -113,7 +116,7 @@ def _predictions(assessment: Assessment, account: Account, teller: Teller) -> li
 
 def _qualitative_risk(stratum: Stratum, teller: Teller) -> dict[str, Any]:
     if stratum in _NO_LIKELIHOOD:
-        return {"extension": [{"url": _ABSENT, "valueCode": _NO_LIKELIHOOD[stratum]}]}
+        return _absent(_NO_LIKELIHOOD[stratum])
     return {"coding": _LIKELIHOODS[stratum], "text": teller.say(f"stratum.{stratum}")}
 
 
@@ -126,9 +129,16 @@ def _probability(score: Score, line: str, teller: Teller) -> dict[str, Any]:
     # A number that is no percentage is told in the rationale and not written as one.
     if Decimal(0) <= score.value <= Decimal(100):
         prediction["probabilityDecimal"] = Decimal(format(score.value, "f"))
+    else:
+        prediction["probabilityRange"] = _absent("error")
     prediction["whenRange"] = {"low": _years(0), "high": _years(score.horizon_years or 0)}
     prediction["rationale"] = plain(line)
     return prediction
+
+
+def _absent(reason: str) -> dict[str, Any]:
+    """A value that is not there, and why."""
+    return {"extension": [{"url": _ABSENT, "valueCode": reason}]}
 
 
 def _years(number: int) -> dict[str, Any]:

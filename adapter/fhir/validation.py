@@ -107,6 +107,6 @@ def _invariants(node: Mapping[str, Any], path: str, where: str) -> Iterator[Prob
     probability = node.get("probabilityDecimal", Decimal(0))
     if not 0 <= probability <= 100:
         yield _problem(f"{where}.probabilityDecimal", "ras-2: a percentage from 0 to 100 was expected")
-    for end in node.get("probabilityRange", {}).values():
-        if {name: end.get(name) for name in _PERCENT} != _PERCENT:
+    for end in map(node.get("probabilityRange", {}).get, ("low", "high")):
+        if end and {name: end.get(name) for name in _PERCENT} != _PERCENT:
             yield _problem(f"{where}.probabilityRange", "ras-1: percentages were expected")

@@ -176,6 +176,7 @@ class Teller(msgspec.Struct, frozen=True):
                 "engine": score.engine,
                 "outcome": self.say(f"outcome.{score.outcome}") if score.outcome else "",
                 "value": score.text,
+                "unit": score.unit,
                 "years": str(score.horizon_years),
                 "inputs": ", ".join([f"{name} {value}" for name, value in score.inputs.items()]) or "–",
             },

@@ -1,0 +1,95 @@
+"""The page a clinician reads, and that nothing in it is markup but ours."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapter.clinical.assessment import Evidence, Finding
+from adapter.clinical.values import Interval
+from adapter.fhir.wording import say
+from adapter.knowledge.model import Knowledge
+from adapter.problems import Problem, ProblemCode
+from tests.writing.building import PATIENT, assessment, result, written
+
+ALLOWED = {"div", "h2", "h3", "p", "b", "ul", "li", "table", "thead", "tbody", "tr", "th", "td"}
+
+
+def page(knowledge: Knowledge, language: str = "en", **changed: Any) -> str:
+    div: str = written(knowledge, assessment(**changed), language=language)[0]["text"]["div"]
+    return div
+
+
+def text(div: str) -> str:
+    return " ".join(ElementTree.fromstring(div).itertext())  # noqa: S314 - our own bytes
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_page_has_its_language_and_only_elements_that_fhir_allows(knowledge: Knowledge, language: str) -> None:
+    root = ElementTree.fromstring(page(knowledge, language))  # noqa: S314 - our own bytes
+    assert root.get("lang") == root.get("{http://www.w3.org/XML/1998/namespace}lang") == language
+    assert {element.tag.removeprefix("{http://www.w3.org/1999/xhtml}") for element in root.iter()} <= ALLOWED
+
+
+@pytest.mark.parametrize(("language", "who"), [("en", "clinician decides"), ("zh", "临床医师决定")])
+def test_the_page_begins_with_category_and_plan_and_ends_with_who_decides(
+    knowledge: Knowledge, language: str, who: str
+) -> None:
+    div = page(knowledge, language)
+    assert div.index("B6") < div.index("P3") < div.index("<table>")
+    assert who in div[-80:]
+
+
+def test_the_page_shows_digits_as_received_with_canonical_value_limits_and_source(knowledge: Knowledge) -> None:
+    shown = text(page(knowledge))
+    for part in ("0.812 ng/mL = 812.000 ng/L", "-1.90", "21.38–76.03 ug/L", "2025;31(11):1616 (V)", "2025-06"):
+        assert part in shown
+
+
+@given(st.text(max_size=40))
+def test_no_text_from_outside_becomes_markup(knowledge: Knowledge, foreign: str) -> None:
+    hostile = f"<script>alert(1)</script>&{foreign}]]>"
+    div = page(
+        knowledge,
+        evidence=(Evidence(result=result("p1np", hostile, hostile, unit="ug/L", value=Interval.exactly(Decimal(40)))),),
+        cautions=(Problem(ProblemCode.UNIT_UNKNOWN, "", hostile),),
+    )
+    assert "<script" not in div
+    assert "<script>alert(1)</script>&" in text(div)
+
+
+def test_control_characters_are_replaced_everywhere(knowledge: Knowledge) -> None:
+    odd = Problem(ProblemCode.UNIT_UNKNOWN, "", "unit \x00\x1b[31m")
+    assessed = written(knowledge, assessment(cautions=(odd,)))[0]
+    assert not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", assessed["text"]["div"] + str(assessed["note"]))
+
+
+def test_a_text_that_is_missing_costs_no_finding(knowledge: Knowledge) -> None:
+    unknown = Finding(rule="Z9", text_key="no-such-text", values={"value": "14.0 ng/mL"})
+    assert "⟦no-such-text value=14.0 ng/mL⟧" in text(page(knowledge, findings=(unknown,)))
+
+
+def test_a_text_that_does_not_fit_its_values_costs_no_finding(knowledge: Knowledge) -> None:
+    texts = {"en": {"one": "{value} of {marker}", "two": "{", "three": "{value.real}", "four": "{}"}}
+    known = knowledge.model_copy(update={"texts": texts})
+    for key in texts["en"]:
+        assert say(known, "en", key, {"value": "3"}) == f"⟦{key} value=3⟧"
+    assert say(known, "fr", "one", {}) == "⟦one ⟧"
+
+
+def test_the_same_reason_is_told_once_for_all_its_results(knowledge: Knowledge) -> None:
+    old = [Problem(ProblemCode.TOO_OLD, "", "older than 6 months", resource=f"Observation/{n}") for n in (2, 1)]
+    notes = written(knowledge, set_aside=tuple(old))[0]["note"]
+    assert sum("older than 6 months" in note["text"] for note in notes) == 1
+    assert any("(Observation/1, Observation/2)" in note["text"] for note in notes)
+
+
+def test_a_patient_without_age_or_sex_is_no_obstacle(knowledge: Knowledge) -> None:
+    unknown = PATIENT.__class__(key="x", reference="Patient/x")
+    assert "⟦" not in page(knowledge, patient=unknown, age=None, evidence=(Evidence(result=unknown),))

@@ -1,0 +1,81 @@
+"""Our own check before sending: it finds what fhir.resources lets pass, and tells no patient's data."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from adapter.fhir.releases import Release
+from adapter.fhir.transaction import as_transaction
+from adapter.fhir.validation import validate
+from adapter.knowledge.model import Knowledge
+from tests.writing.building import written
+
+
+@pytest.mark.parametrize("release", list(Release))
+def test_what_is_written_is_valid_in_its_release(knowledge: Knowledge, release: Release) -> None:
+    resources = written(knowledge, release=release)
+    assert [validate(resource, release) for resource in [*resources, as_transaction(resources)]] == [[]] * 4
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "where"),
+    [
+        ("status", "banana", "RiskAssessment.status"),
+        ("id", "not_an_id", "RiskAssessment.id"),
+        ("text.div", "", "RiskAssessment.text"),
+        ("text.status", "made-up", "RiskAssessment.text.status"),
+        ("performer.reference", "the device", "RiskAssessment.performer.reference"),
+        ("prediction.1.probabilityDecimal", Decimal("140"), "RiskAssessment.prediction[1].probabilityDecimal"),
+        ("prediction.1.probabilityRange", {"low": {"value": 1}}, "RiskAssessment.prediction[1].probabilityRange"),
+        ("occurrenceDateTime", "2026-13-01", "RiskAssessment.occurrenceDateTime"),
+    ],
+)
+def test_a_wrong_element_is_found_and_named(knowledge: Knowledge, path: str, value: Any, where: str) -> None:
+    spoilt = _with(written(knowledge)[0], path, value)
+    assert where in [problem.where for problem in validate(spoilt, Release.R4)]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "where"),
+    [
+        ("type", "banana", "Bundle.type"),
+        ("entry.0.fullUrl", "urn:uuid:ABCDEF00-0000-4000-8000-000000000000", "Bundle.entry[0].fullUrl"),
+        ("entry.1.request.url", "Patient", "Bundle.entry[1].request.url"),
+        ("entry.1.request.method", "SEND", "Bundle.entry[1].request.method"),
+        ("entry.2.resource.entity.0.role", "banana", "Bundle.entry[2].resource.entity[0].role"),
+    ],
+)
+def test_a_wrong_bundle_is_found_and_named(knowledge: Knowledge, path: str, value: Any, where: str) -> None:
+    spoilt = _with(as_transaction(written(knowledge)), path, value)
+    assert where in [problem.where for problem in validate(spoilt, Release.R4)]
+
+
+def test_two_entries_are_never_the_same(knowledge: Knowledge) -> None:
+    resources = written(knowledge)
+    twice = as_transaction([*resources, resources[1]])
+    assert [problem.where for problem in validate(twice, Release.R4)] == [
+        "Bundle.entry[1].fullUrl",
+        "Bundle.entry[3].fullUrl",
+    ]
+
+
+def test_a_problem_never_repeats_what_was_written(knowledge: Knowledge) -> None:
+    spoilt = _with(written(knowledge)[0], "subject.reference", {"name": "Musterfrau"})
+    problems = validate(spoilt, Release.R4)
+    assert problems
+    assert "Musterfrau" not in str(problems)
+
+
+def _with(resource: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """The resource with one element replaced."""
+    changed = deepcopy(resource)
+    *way, last = (int(step) if step.isdigit() else step for step in path.split("."))
+    node: Any = changed
+    for step in way:
+        node = node[step]
+    node[last] = value
+    return changed
