@@ -99,9 +99,7 @@ class Outcome(msgspec.Struct, frozen=True):
     entries: int
 
 
-def assess_sources(
-    sources: Iterable[Source], knowledge: Knowledge, *, as_of: datetime, options: Options
-) -> Outcome:
+def assess_sources(sources: Iterable[Source], knowledge: Knowledge, *, as_of: datetime, options: Options) -> Outcome:
     """Read sources and assess every patient in them; one patient's rows may be spread over all of them."""
     reading = read(sources, release=options.release, allow_preliminary=options.allow_preliminary)
     records, problems, unowned = by_patient(reading)

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
-# The regex of hl7.org/fhir/R4/datatypes.html#dateTime, with seconds and zone optional so that both can be named as missing.
+# The regex of hl7.org/fhir/R4/datatypes.html#dateTime, seconds and zone optional: a missing zone can then be named.
 _DATE_TIME = re.compile(
     r"(?P<year>\d{4})(-(?P<month>0[1-9]|1[0-2])(-(?P<day>0[1-9]|[12]\d|3[01])"
     r"(T(?P<clock>([01]\d|2[0-3]):[0-5]\d(:([0-5]\d|60)(\.\d+)?)?)(?P<zone>Z|[+-]((0\d|1[0-3]):[0-5]\d|14:00))?)?)?)?",

@@ -6,7 +6,8 @@ Everything heavy is imported inside the subcommand, so that ``--help`` is instan
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,22 +15,55 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from adapter.fhir.releases import Release
     from adapter.knowledge.model import Knowledge
     from adapter.pipeline import Options, Outcome
 
 EXIT_OK, EXIT_INCOMPLETE, EXIT_WRONG_CALL = 0, 1, 2
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-_ASSESSING: tuple[Callable[[Any], Any], ...] = (
-    click.option("--fhir", "release", type=click.Choice(["auto", "R4", "R4B", "R5", "STU3"]), default="auto", show_default=True, help="FHIR release of the input; auto reads its own marks, else takes R4 and says so."),
+_RELEASES = click.Choice(["auto", "R4", "R4B", "R5", "STU3"])
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+_OVERLAYS = click.option(
+    "--mappings",
+    "overlays",
+    multiple=True,
+    type=_FOLDER,
+    help="Folder of your own mappings laid over the shipped ones; may be repeated.",
+)
+_RELEASE = click.option(
+    "--fhir",
+    "release",
+    type=_RELEASES,
+    default="auto",
+    show_default=True,
+    help="FHIR release of the input; auto reads its own marks, else takes R4 and says so.",
+)
+_LANGUAGE = click.option(
+    "--language",
+    type=click.Choice(["en", "zh"]),
+    default="en",
+    show_default=True,
+    help="Language of what clinicians read.",
+)
+_FORCE = click.option("--force", is_flag=True, help="Overwrite files that exist.")
+_DRY_RUN = click.option("--dry-run", is_flag=True, help="Do everything but write, and say what would be written.")
+
+_ASSESSING = (
+    _RELEASE,
     click.option("--as-of", metavar="DATE", help="Assess as of the end of this day (YYYY-MM-DD); default: today."),
-    click.option("--mappings", "overlays", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of your own mappings laid over the shipped ones; may be repeated."),
-    click.option("--language", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Language of what clinicians read."),
-    click.option("--allow-preliminary", is_flag=True, help="Use preliminary results; the assessment is then preliminary too."),
-    click.option("--read-text", is_flag=True, help="Read numbers from text values such as '<0.05 ng/mL', by a strict grammar."),
+    _OVERLAYS,
+    _LANGUAGE,
+    click.option(
+        "--allow-preliminary", is_flag=True, help="Use preliminary results; the assessment is then preliminary too."
+    ),
+    click.option(
+        "--read-text", is_flag=True, help="Read numbers from text such as '<0.05 ng/mL', by a strict grammar."
+    ),
     click.option("--use-issued", is_flag=True, help="Use 'issued' where a result has no effective time."),
     click.option("--qfracture", is_flag=True, help="Show QFracture-2012 as information, with its disclaimer."),
-)  # fmt: skip
+)
 
 
 def _assessing(command: _Command) -> _Command:
@@ -50,14 +84,29 @@ def main() -> None:
 
 @main.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option("--out", default="-", show_default=True, metavar="DIR|FILE|-", help="Where to write: a folder, a file, or - for standard output.")
-@click.option("--format", "shape", type=click.Choice(["transaction", "resources"]), default="transaction", show_default=True, help="One transaction Bundle per patient, or the bare resources.")
-@click.option("--force", is_flag=True, help="Overwrite files that exist.")
-@click.option("--dry-run", is_flag=True, help="Do everything but write.")
-@click.option("--validate/--no-validate", default=True, show_default=True, help="Check everything written with fhir.resources.")
+@click.option(
+    "--out",
+    default="-",
+    show_default=True,
+    metavar="DIR|FILE|-",
+    help="Where to write: a folder, a file, or - for standard output.",
+)
+@click.option(
+    "--format",
+    "shape",
+    type=click.Choice(["transaction", "resources"]),
+    default="transaction",
+    show_default=True,
+    help="One transaction Bundle per patient, or the bare resources.",
+)
+@_FORCE
+@_DRY_RUN
+@click.option(
+    "--validate/--no-validate", default=True, show_default=True, help="Check everything written with fhir.resources."
+)
 @click.option("--label-ai", is_flag=True, help="Label what is written as asserted by an algorithm (AIAST).")
 @_assessing
-def convert(inputs: tuple[str, ...], out: str, shape: str, **options: Any) -> None:
+def convert(inputs: tuple[str, ...], out: str, shape: str, **options: Any) -> None:  # noqa: ANN401 - click hands options over by name
     """Turn Bundles, resources or NDJSON into one RiskAssessment per patient.
 
     INPUT is a file, a folder, a glob, or - for standard input; plain or gzip'd.
@@ -71,7 +120,7 @@ def convert(inputs: tuple[str, ...], out: str, shape: str, **options: Any) -> No
     from adapter.entrypoints import converting
 
     force, dry_run, validate = (options.pop(name) for name in ("force", "dry_run", "validate"))
-    with _door():
+    with _Door():
         names, outcome, knowledge = _assessed(inputs, options)
         plan = converting.planned(outcome, names, out, shape=shape)
         problems = converting.validated(outcome) if validate else []
@@ -90,7 +139,7 @@ def convert(inputs: tuple[str, ...], out: str, shape: str, **options: Any) -> No
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("--json", "as_json", is_flag=True, help="JSON for programs instead of a page for people.")
 @_assessing
-def explain(inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:
+def explain(inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:  # noqa: ANN401 - click hands options over by name
     """Show what would be assessed and why, line by line: values, limits, sources, and what was set aside.
 
     \b
@@ -100,7 +149,7 @@ def explain(inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """
     from adapter.entrypoints import converting, explaining
 
-    with _door():
+    with _Door():
         _, outcome, knowledge = _assessed(inputs, options)
         if as_json:
             sys.stdout.buffer.write(explaining.as_json(outcome, knowledge))
@@ -112,12 +161,21 @@ def explain(inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:
 @main.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("--json", "as_json", is_flag=True, help="JSON for programs instead of tables for people.")
-@click.option("--concept-map", type=click.Path(dir_okay=False, path_type=Path), help="Write a ConceptMap skeleton for the unknown codes to this file.")
-@click.option("--force", is_flag=True, help="Overwrite the skeleton if it exists.")
-@click.option("--fhir", "release", type=click.Choice(["auto", "R4", "R4B", "R5", "STU3"]), default="auto", show_default=True, help="FHIR release of the input.")
-@click.option("--mappings", "overlays", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of your own mappings; may be repeated.")
+@click.option(
+    "--concept-map",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a ConceptMap skeleton for the unknown codes to this file.",
+)
+@_FORCE
+@_RELEASE
+@_OVERLAYS
 def coverage(
-    inputs: tuple[str, ...], as_json: bool, concept_map: Path | None, force: bool, release: str, overlays: tuple[Path, ...]
+    inputs: tuple[str, ...],
+    as_json: bool,
+    concept_map: Path | None,
+    force: bool,
+    release: str,
+    overlays: tuple[Path, ...],
 ) -> None:
     """Show which codes and units in these data are known, which are not, how often, with near candidates.
 
@@ -126,10 +184,11 @@ def coverage(
       osteo-fhir coverage exports/
       osteo-fhir coverage exports/ --concept-map site/codes.json
     """
-    from adapter.entrypoints import covering, inputs as finding, outputs
+    from adapter.entrypoints import covering, outputs
+    from adapter.entrypoints import inputs as finding
     from adapter.mapping_files import load_knowledge
 
-    with _door():
+    with _Door():
         knowledge = load_knowledge(overlays)
         sources = finding.read_all(finding.found(inputs))
         report = covering.cover(sources, knowledge, release=_release(release))
@@ -145,7 +204,7 @@ def mappings() -> None:
 
 
 @mappings.command("check")
-@click.argument("folders", nargs=-1, metavar="[FOLDER]...", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folders", nargs=-1, metavar="[FOLDER]...", type=_FOLDER)
 def mappings_check(folders: tuple[Path, ...]) -> None:
     """Check folders of mappings laid over the shipped ones: file, key, and what was expected.
 
@@ -155,7 +214,7 @@ def mappings_check(folders: tuple[Path, ...]) -> None:
     """
     from adapter.entrypoints import knowing
 
-    with _door():
+    with _Door():
         findings, summary = knowing.check(folders)
         for finding in findings:
             click.echo(finding)
@@ -165,8 +224,8 @@ def mappings_check(folders: tuple[Path, ...]) -> None:
 
 @mappings.command("show")
 @click.argument("marker", required=False)
-@click.option("--mappings", "overlays", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of your own mappings; may be repeated.")
-@click.option("--language", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Language of the names.")
+@_OVERLAYS
+@_LANGUAGE
 def mappings_show(marker: str | None, overlays: tuple[Path, ...], language: str) -> None:
     """Show what is known about a marker, with its sources; without MARKER, list all markers.
 
@@ -176,15 +235,15 @@ def mappings_show(marker: str | None, overlays: tuple[Path, ...], language: str)
     """
     from adapter.entrypoints import knowing
 
-    with _door():
+    with _Door():
         click.echo(knowing.show(marker, overlays, language=language))
 
 
 @mappings.command("export")
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder to write to.")
-@click.option("--mappings", "overlays", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of your own mappings; may be repeated.")
-@click.option("--force", is_flag=True, help="Overwrite files that exist.")
-@click.option("--dry-run", is_flag=True, help="Say what would be written.")
+@_OVERLAYS
+@_FORCE
+@_DRY_RUN
 def mappings_export(out: Path, overlays: tuple[Path, ...], force: bool, dry_run: bool) -> None:
     """Export ConceptMap, ValueSet and ObservationDefinition for a terminology server.
 
@@ -194,7 +253,7 @@ def mappings_export(out: Path, overlays: tuple[Path, ...], force: bool, dry_run:
     """
     from adapter.entrypoints import knowing, outputs
 
-    with _door():
+    with _Door():
         files = knowing.exported(out, overlays)
         if not dry_run:
             outputs.write_files(files, force=force)
@@ -232,7 +291,7 @@ def _options(chosen: dict[str, Any]) -> Options:
     )
 
 
-def _release(word: str) -> Any:
+def _release(word: str) -> Release | None:
     from adapter.fhir.releases import Release
 
     return None if word == "auto" else Release[word]
@@ -240,23 +299,23 @@ def _release(word: str) -> Any:
 
 def _as_of(text: str | None) -> datetime:
     """The last instant of the day, so that results of that day count; today where no day was named."""
-    from datetime import UTC, time
+    from datetime import UTC, date, time
 
     from adapter.errors import SettingsInvalid
 
     try:
-        day = datetime.strptime(text, "%Y-%m-%d").date() if text else datetime.now(UTC).date()
+        day = date.fromisoformat(text) if text else datetime.now(UTC).date()
     except ValueError as error:
         raise SettingsInvalid(f"--as-of {text}: write the date as YYYY-MM-DD, e.g. 2026-06-15") from error
     return datetime.combine(day, time(23, 59, 59), UTC)
 
 
-def _progress(names: list[str]) -> Any:
+def _progress(names: list[str]) -> AbstractContextManager[Iterable[str]]:
     """A progress bar over the files on a terminal; silent elsewhere."""
     return click.progressbar(names, label="Reading", file=sys.stderr, hidden=len(names) < 2 or not sys.stderr.isatty())
 
 
-class _door:
+class _Door:
     """Report what stops the run in one line, and leave with the exit code that says who must act."""
 
     def __enter__(self) -> None:

@@ -85,8 +85,8 @@ def summary(outcome: Outcome, plan: Plan, *, dry_run: bool) -> str:
     problems = Counter(problem.code.value for problem in outcome.problems)
     verb = "would be written" if dry_run else "written"
     lines = [
-        f"{len(outcome.patients)} patients: {len(outcome.patients) - undetermined} assessed, {undetermined} undetermined; "
-        f"{plan.written} {verb}; {outcome.entries} entries read as {outcome.release.name}",
+        f"{len(outcome.patients)} patients: {len(outcome.patients) - undetermined} assessed, "
+        f"{undetermined} undetermined; {plan.written} {verb}; {outcome.entries} entries read as {outcome.release.name}",
         _counted("set aside", reasons),
         _counted("problems", problems),
     ]

@@ -8,7 +8,15 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from adapter.clinical.results import Coding, Concept, LabResult, ReportedQuantity, ReportedRange, ReportedRatio, Statement
+from adapter.clinical.results import (
+    Coding,
+    Concept,
+    LabResult,
+    ReportedQuantity,
+    ReportedRange,
+    ReportedRatio,
+    Statement,
+)
 from adapter.fhir.decoding import encode
 from adapter.fhir.reading import Source, read
 from adapter.fhir.releases import Release
@@ -92,7 +100,9 @@ def skeleton(report: Coverage) -> bytes:
     """A ConceptMap with an empty target for each unknown code, to be completed by hand and given to ``--mappings``."""
     groups: dict[str, list[dict[str, object]]] = {}
     for row in report.unknown:
-        comment = f"met {row.count} times; like {', '.join(row.candidates)}" if row.candidates else f"met {row.count} times"
+        comment = (
+            f"met {row.count} times; like {', '.join(row.candidates)}" if row.candidates else f"met {row.count} times"
+        )
         target = {"equivalence": "unmatched", "comment": comment}
         groups.setdefault(row.system, []).append({"code": row.code, "display": row.display, "target": [target]})
     concept_map = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from adapter.clinical.assessment import Evidence
@@ -76,7 +77,7 @@ def shown(value: Interval) -> str:
     return " ".join(part for part in (low, high) if part)
 
 
-def _plain(number: Any) -> str:
+def _plain(number: Decimal) -> str:
     return format(number, "f")
 
 

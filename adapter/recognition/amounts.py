@@ -23,7 +23,9 @@ from adapter.problems import Problem, ProblemCode
 UCUM = "http://unitsofmeasure.org"
 _DAY = {("h", Decimal(24)), ("d", Decimal(1))}
 # Opt-in only: "<0.05 ng/mL" and nothing else; a decimal comma or any further word is refused.
-_STRICT_TEXT = re.compile(r"(?P<comparator><=|>=|<|>)?\s?(?P<number>-?(0|[1-9]\d*)(\.\d+)?)(\s(?P<unit>\S+))?", re.ASCII)
+_STRICT_TEXT = re.compile(
+    r"(?P<comparator><=|>=|<|>)?\s?(?P<number>-?(0|[1-9]\d*)(\.\d+)?)(\s(?P<unit>\S+))?", re.ASCII
+)
 _UNITLESS = "1"
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from adapter.clinical.results import MarkerResult
 from adapter.clinical.time import ClinicalTime, Precision
 from adapter.problems import Problem, ProblemCode, Severity
 
 _STATUS_ORDER = {"corrected": 3, "amended": 2, "final": 1, "preliminary": 0}
-_FROM_ONE_DAY = (Precision.DAY, Precision.INSTANT)
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def dated(
@@ -61,9 +61,7 @@ def without_duplicates(results: Sequence[MarkerResult]) -> tuple[list[MarkerResu
     return _collapsed(kept, aside)
 
 
-def newest_usable(
-    results: Sequence[MarkerResult], *, use_issued: bool
-) -> tuple[MarkerResult | None, list[Problem]]:
+def newest_usable(results: Sequence[MarkerResult], *, use_issued: bool) -> tuple[MarkerResult | None, list[Problem]]:
     """The newest of several dated results of one marker, and why each other one was not chosen."""
     ordered, unordered = _orderable(results, use_issued=use_issued)
     if not ordered:
@@ -78,9 +76,7 @@ def newest_usable(
     return top[0], [*unordered, *copies, *_superseded(rest)]
 
 
-def _orderable(
-    results: Sequence[MarkerResult], *, use_issued: bool
-) -> tuple[list[MarkerResult], list[Problem]]:
+def _orderable(results: Sequence[MarkerResult], *, use_issued: bool) -> tuple[list[MarkerResult], list[Problem]]:
     """Leave out a result whose coarse date overlaps a more precise one: their order cannot be said."""
     ordered: list[MarkerResult] = []
     aside: list[Problem] = []
@@ -103,14 +99,10 @@ def _is_finer(other: ClinicalTime, mine: ClinicalTime) -> bool:
 def _rank(result: MarkerResult, *, use_issued: bool) -> tuple[datetime, int, bool, datetime, datetime]:
     """Later effective time first, then status, FRAX with bone density, then issued, then the server's own update."""
     time = time_of(result, use_issued=use_issued)
-    assert time is not None  # only dated results are ranked
-    oldest = time.earliest.replace(year=1)
-    issued = result.issued.latest if result.issued else oldest
-    return time.latest, _STATUS_ORDER.get(result.status, 0), bool(result.with_bmd), issued, _updated(result, oldest)
-
-
-def _updated(result: MarkerResult, oldest: datetime) -> datetime:
-    return result.last_updated.latest if result.last_updated else oldest
+    latest = time.latest if time else _NEVER
+    issued = result.issued.latest if result.issued else _NEVER
+    updated = result.last_updated.latest if result.last_updated else _NEVER
+    return latest, _STATUS_ORDER.get(result.status, 0), bool(result.with_bmd), issued, updated
 
 
 def _version_order(result: MarkerResult) -> tuple[float, int]:
@@ -147,7 +139,5 @@ def _superseded(results: Sequence[MarkerResult]) -> list[Problem]:
     return [_aside(r, ProblemCode.SUPERSEDED, what, Severity.INFORMATION) for r in results]
 
 
-def _aside(
-    result: MarkerResult, code: ProblemCode, what: str, severity: Severity = Severity.WARNING
-) -> Problem:
+def _aside(result: MarkerResult, code: ProblemCode, what: str, severity: Severity = Severity.WARNING) -> Problem:
     return Problem(code, result.where, what, resource=result.resource, severity=severity)

@@ -38,7 +38,9 @@ def mapped_code(result: LabResult, knowledge: Knowledge) -> tuple[MappedCode, Co
     meanings = {(code.marker, code.site) for code, _, _ in found}
     if len(meanings) > 1 or denied:
         words = ", ".join(sorted(f"{coding.code} ({code.marker})" for code, coding, _ in found))
-        return _problem(result, ProblemCode.CODE_CONFLICT, f"the codes contradict each other: {words} {denied}".rstrip())
+        return _problem(
+            result, ProblemCode.CODE_CONFLICT, f"the codes contradict each other: {words} {denied}".rstrip()
+        )
     return min(found, key=lambda item: item[0].rank)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
+import msgspec
+
 from adapter.clinical.results import (
     Concept,
     LabResult,
@@ -82,7 +84,8 @@ def _factor(statement: Statement, code: str, known: FactorCode, knowledge: Knowl
     if known.factor == "fracture" and not site:
         sites = [site_of(body_site, knowledge) for body_site in statement.body_sites]
         site = next((word for word in sites if word), "")
-    return _made(statement, known.factor, code, site=site, fragility=known.fragility, amount=amount, cautions=cautions)
+    made = _made(statement, known.factor, code)
+    return msgspec.structs.replace(made, site=site, fragility=known.fragility, amount=amount, cautions=cautions)
 
 
 def _prednisolone_equivalent(
@@ -98,16 +101,7 @@ def _prednisolone_equivalent(
     return dose.value * _PREDNISOLONE_MG / known.prednisolone_mg, ()
 
 
-def _made(
-    statement: Statement,
-    kind: str,
-    code: str,
-    *,
-    site: str = "",
-    fragility: bool | None = None,
-    amount: Decimal | None = None,
-    cautions: tuple[str, ...] = (),
-) -> RiskFactor:
+def _made(statement: Statement, kind: str, code: str) -> RiskFactor:
     return RiskFactor(
         kind=kind,
         where=statement.where,
@@ -119,10 +113,6 @@ def _made(
         since=statement.since or statement.recorded,
         until=statement.until,
         ended=statement.ended,
-        site=site,
-        fragility=fragility,
-        amount=amount,
-        cautions=cautions,
     )
 
 

@@ -113,7 +113,9 @@ def _fresh(
             fresh.append(result)
         else:
             what = f"{result.marker} of {time.text if time else 'no date'} is older than {months} months"
-            old.append(Problem(ProblemCode.TOO_OLD, result.where, what, resource=result.resource, severity=Severity.WARNING))
+            old.append(
+                Problem(ProblemCode.TOO_OLD, result.where, what, resource=result.resource, severity=Severity.WARNING)
+            )
     return fresh, old
 
 
@@ -125,9 +127,7 @@ def _oldest_first(results: Iterable[MarkerResult], options: RecognitionOptions) 
     return tuple(sorted(results, key=when))
 
 
-def _recorded_by(
-    factors: Sequence[RiskFactor], as_of: datetime
-) -> tuple[tuple[RiskFactor, ...], list[Problem]]:
+def _recorded_by(factors: Sequence[RiskFactor], as_of: datetime) -> tuple[tuple[RiskFactor, ...], list[Problem]]:
     """The factors that had begun by ``as_of``, newest first; one copy of each record."""
     kept: dict[tuple[str, str, str], RiskFactor] = {}
     aside: list[Problem] = []
@@ -170,7 +170,11 @@ def _fasting(result: MarkerResult, answers: Sequence[RiskFactor]) -> bool | None
 
 def _same_sample(answer: RiskFactor, result: MarkerResult) -> bool:
     mine, other = result.effective, answer.since
-    return mine is not None and other is not None and abs((mine.earliest - other.earliest).total_seconds()) < _SAME_SAMPLE_SECONDS
+    return (
+        mine is not None
+        and other is not None
+        and abs((mine.earliest - other.earliest).total_seconds()) < _SAME_SAMPLE_SECONDS
+    )
 
 
 def _menopause(

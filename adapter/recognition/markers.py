@@ -17,8 +17,25 @@ DIAGNOSTIC_SITES = frozenset(
     {"hip", "femur", "lumbar-spine", "radius-ulna", "femoral-neck", "total-hip", "distal-third-radius", "unspecified"}
 )
 # clinical.md 3: "LOINC names do not distinguish with / without BMD"; these phrases do. The longer ones first.
-_WITHOUT_BMD = ("without bmd", "no bmd", "without bone mineral density", "without bone density", "clinical risk factors only", "不含骨密度", "未纳入骨密度", "无骨密度")
-_WITH_BMD = ("with bmd", "with bone mineral density", "with bone density", "including bmd", "含骨密度", "纳入骨密度", "结合骨密度")
+_WITHOUT_BMD = (
+    "without bmd",
+    "no bmd",
+    "without bone mineral density",
+    "without bone density",
+    "clinical risk factors only",
+    "不含骨密度",
+    "未纳入骨密度",
+    "无骨密度",
+)
+_WITH_BMD = (
+    "with bmd",
+    "with bone mineral density",
+    "with bone density",
+    "including bmd",
+    "含骨密度",
+    "纳入骨密度",
+    "结合骨密度",
+)
 _FRAX = ("frax-mof", "frax-hip")
 
 
@@ -59,7 +76,9 @@ def _without_value(result: LabResult, code: MappedCode) -> Problem | None:
         return _problem(result, ProblemCode.VALUE_ABSENT, f"not available: {result.absent_reason}")
     if code.marker.endswith("-panel"):
         return None
-    return _problem(result, ProblemCode.VALUE_MISSING, f"{code.code} came without a value; that is not a result of zero")
+    return _problem(
+        result, ProblemCode.VALUE_MISSING, f"{code.code} came without a value; that is not a result of zero"
+    )
 
 
 def _marker_result(
@@ -67,7 +86,9 @@ def _marker_result(
 ) -> MarkerResult | Problem:
     site, site_cautions = _site(result, code, coding, knowledge)
     if site and site not in DIAGNOSTIC_SITES:
-        return _problem(result, ProblemCode.SITE_NOT_DIAGNOSTIC, f"bone density at the site {site!r} is not for this use")
+        return _problem(
+            result, ProblemCode.SITE_NOT_DIAGNOSTIC, f"bone density at the site {site!r} is not for this use"
+        )
     cautions = (*code.flags, *amount.cautions, *site_cautions)
     if alias:
         cautions = (*cautions, ProblemCode.CODE_SYSTEM_ALIAS)
@@ -108,9 +129,7 @@ def assay_of(result: LabResult) -> str:
     return " / ".join(part for part in (method, result.device, result.performer) if part)
 
 
-def _site(
-    result: LabResult, code: MappedCode, coding: Coding, knowledge: Knowledge
-) -> tuple[str, tuple[str, ...]]:
+def _site(result: LabResult, code: MappedCode, coding: Coding, knowledge: Knowledge) -> tuple[str, tuple[str, ...]]:
     """The skeletal site: bodySite where coded or worded, then the text of the code, then what the code itself says."""
     if not code.site:
         return "", ()

@@ -39,12 +39,12 @@ def _is_frax(prediction: ReportedPrediction) -> bool:
     return any("frax" in word.lower() for word in words)
 
 
-def _understood(
-    prediction: ReportedPrediction, knowledge: Knowledge, *, in_percent: bool
-) -> MarkerResult | Problem:
+def _understood(prediction: ReportedPrediction, knowledge: Knowledge, *, in_percent: bool) -> MarkerResult | Problem:
     marker = _outcome(prediction.outcome, knowledge)
     if not marker:
-        return _problem(prediction, ProblemCode.NOT_UNDERSTOOD, "the outcome is neither major osteoporotic nor hip fracture")
+        return _problem(
+            prediction, ProblemCode.NOT_UNDERSTOOD, "the outcome is neither major osteoporotic nor hip fracture"
+        )
     if prediction.probability is None:
         return _problem(prediction, ProblemCode.VALUE_MISSING, "the prediction has no probability")
     if prediction.horizon_years is not None and prediction.horizon_years != _TEN_YEARS:
