@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
+from typing import Literal
 
 from adapter.clinical.values import Value
+
+MARKER_SYSTEM = "urn:osteo-fhir:marker"
+LOINC = "http://loinc.org"
 
 
 class Sureness(StrEnum):
@@ -31,7 +35,8 @@ class Marker(Cited):
 
     Attributes:
         unit: Canonical UCUM unit of every understood result.
-        role: ``formation``, ``resorption``, ``mineral``, ``kidney``, ``body``, ``dxa``, ``fracture-score``, ``other``.
+        role: ``formation``, ``formation-support``, ``resorption``, ``mineral``, ``kidney``, ``body``, ``dxa``,
+            ``fracture-score`` or ``other``.
         max_age_months: Older results are set aside as too old; ``None`` means any age.
         plausible_low, plausible_high: Outside these the result is set aside as implausible (canonical unit).
     """
@@ -113,12 +118,12 @@ class Limit(Cited):
     low: Decimal | None = None
     high: Decimal | None = None
     purpose: str = "reference"
-    sex: str = ""
-    menopause: str = ""
+    sex: Literal["female", "male", ""] = ""
+    menopause: Literal["post", "pre", ""] = ""
     age_low: int | None = None
     age_high: int | None = None
     assay: str = ""
-    authority: str = "fallback"
+    authority: Literal["site", "fallback"] = "fallback"
     rank: int = 0
     note: str = ""
     stated_unit: str = ""
@@ -156,7 +161,7 @@ class FactorAnswer(Cited):
     system: str
     code: str
     factor: str
-    reads: str
+    reads: Literal["coded", "count", "age", "boolean", "present", "date"]
     yes: tuple[str, ...] = ()
     no: tuple[str, ...] = ()
     display: str = ""
