@@ -14,7 +14,6 @@ from adapter.knowledge.model import Knowledge
 from adapter.problems import Problem
 
 _NOTHING: Mapping[str, str] = {}
-_QFRACTURE_DISCLAIMER = "score.qfracture-disclaimer"
 
 
 class Used(msgspec.Struct, frozen=True):
@@ -74,18 +73,19 @@ class Teller(msgspec.Struct, frozen=True):
         """The text of this key in this language."""
         return say(self.knowledge, self.language, key, values)
 
-    def account(self, assessment: Assessment, set_aside: Sequence[Problem]) -> Account:
-        """The whole assessment in words."""
+    def account(self, assessment: Assessment, problems: Sequence[Problem]) -> Account:
+        """The whole assessment in words; problems are what was set aside and what was used with a caution."""
         grounds, plan, remarks = self._findings(assessment)
+        cautions = [*assessment.cautions, *(problem for problem in problems if problem.used)]
         return Account(
             headline=self._headline(assessment),
             grounds=grounds,
             plan=plan,
-            remarks=(*remarks, *self._problems(assessment.cautions)),
+            remarks=(*remarks, *self._problems(cautions)),
             used=tuple([self._used(evidence, assessment) for evidence in assessment.evidence]),
             scores=tuple([self._score(score) for score in assessment.scores]),
             missing=tuple([self.say(key) for key in assessment.missing]),
-            set_aside=self._problems(set_aside),
+            set_aside=self._problems([problem for problem in problems if not problem.used]),
             rules=self.say(
                 "page.rules",
                 {
@@ -94,7 +94,7 @@ class Teller(msgspec.Struct, frozen=True):
                     "fingerprint": self.knowledge.fingerprint,
                 },
             ),
-            disclaimer=self.say("page.disclaimer"),
+            disclaimer=self.say("disclaimer"),
         )
 
     def _headline(self, assessment: Assessment) -> str:
@@ -167,9 +167,7 @@ class Teller(msgspec.Struct, frozen=True):
         )
 
     def _score(self, score: Score) -> str:
-        caveats = score.caveats
-        if score.engine.startswith("QFracture") and _QFRACTURE_DISCLAIMER not in caveats:
-            caveats = (*caveats, _QFRACTURE_DISCLAIMER)
+        """The line of one score. QFracture's licence wants ClinRisk's words beside every score, whatever the engine says."""
         line = self.say(
             "score.probability" if is_probability(score) else "score.index",
             {
@@ -181,7 +179,11 @@ class Teller(msgspec.Struct, frozen=True):
                 "inputs": ", ".join([f"{name} {value}" for name, value in score.inputs.items()]) or "–",
             },
         )
-        return " ".join([line, *map(self.say, caveats)])
+        line = " ".join([line, *map(self.say, score.caveats)])
+        qfracture = self.knowledge.qfracture
+        if qfracture is None or not score.engine.startswith("QFracture") or qfracture.disclaimer in line:
+            return line
+        return f"{line} {qfracture.disclaimer}"
 
     def _problems(self, problems: Sequence[Problem]) -> tuple[str, ...]:
         """One line per reason. Sorted, so that the order of the input changes nothing; without paths into files."""

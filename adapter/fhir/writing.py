@@ -36,7 +36,7 @@ def write(
     Args:
         release: The release to write in.
         language: Language of every text: a key of ``knowledge.texts``.
-        set_aside: The inputs that were not used, and why; named in the notes.
+        set_aside: The inputs that were not used, or only with a caution, and why; told in the notes.
         label_as_ai: Label the RiskAssessment as asserted by an algorithm. The pathway is a table of rules, so whether
             that counts as "AI" is for the site to say.
     """
