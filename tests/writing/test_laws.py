@@ -16,12 +16,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.clinical.assessment import Assessment, Finding, Score, Stratum, Turnover
+from adapter.clinical.assessment import Assessment, Authority, Finding, Score, Stratum, Turnover
+from adapter.clinical.patient import Sex
 from adapter.fhir.decoding import encode
 from adapter.fhir.releases import Release
 from adapter.fhir.transaction import as_transaction
 from adapter.fhir.validation import validate
 from adapter.knowledge.model import Knowledge
+from adapter.problems import ProblemCode
 from tests.validators.judges import assert_valid_r4
 from tests.writing.building import FRAX, OSTA, PATIENT, QFRACTURE, assessment, written
 
@@ -65,6 +67,23 @@ def test_our_own_check_finds_every_assessment_valid_in_its_release(knowledge: Kn
 def test_no_text_is_missing_in_either_language(knowledge: Knowledge, language: str) -> None:
     for each in every_assessment():
         assert "⟦" not in str(written(knowledge, each, language=language))
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_everything_that_may_have_to_be_said_has_its_words(knowledge: Knowledge, language: str) -> None:
+    factors = {code.factor for code in (*knowledge.factor_codes, *knowledge.factor_answers.values())}
+    sites = {*knowledge.sites.values(), *(code.site for code in (*knowledge.codes.values(), *knowledge.factor_codes))}
+    keys = [
+        *(f"stratum.{each}" for each in Stratum),
+        *(f"turnover.{each}" for each in Turnover),
+        *(f"authority.{each}" for each in Authority),
+        *(f"sex.{each}" for each in Sex),
+        *(f"problem.{each}" for each in ProblemCode),
+        *(f"factor.{each}" for each in sorted(factors)),
+        *(f"site.{each}" for each in sorted(sites - {""})),
+    ]
+    assert [key for key in keys if key not in knowledge.texts[language]] == []
+    assert [marker.id for marker in knowledge.markers.values() if language not in marker.name] == []
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -9,8 +9,11 @@ import pytest
 
 from adapter.clinical.assessment import Evidence, Score, Stratum
 from adapter.clinical.results import Coding
+from adapter.fhir.releases import Release
 from adapter.fhir.risk_assessment import METHOD
+from adapter.fhir.writing import write
 from adapter.knowledge.model import Knowledge
+from adapter.problems import Problem, ProblemCode
 from tests.writing.building import EVIDENCE, FRAX, OSTA, PATIENT, QFRACTURE, assessment, factor, result, written
 
 RISK = "http://terminology.hl7.org/CodeSystem/risk-probability"
@@ -127,7 +130,13 @@ def test_what_is_no_percentage_is_told_but_not_written_as_a_probability(knowledg
 
 def test_qfracture_always_carries_its_disclaimer(knowledge: Knowledge) -> None:
     rationale = risk_assessment(knowledge, scores=(QFRACTURE,))["prediction"][1]["rationale"]
-    assert "ClinRisk" in rationale
+    assert knowledge.qfracture is not None
+    assert rationale.count(knowledge.qfracture.disclaimer) == 1
+
+
+def test_without_qfracture_in_the_knowledge_its_score_is_still_told(knowledge: Knowledge) -> None:
+    without = knowledge.model_copy(update={"qfracture": None})
+    assert "1.19 %" in risk_assessment(without, scores=(QFRACTURE,))["prediction"][1]["rationale"]
 
 
 def test_the_plan_is_the_mitigation_and_no_plan_is_no_mitigation(knowledge: Knowledge) -> None:
@@ -147,6 +156,28 @@ def test_the_last_note_is_the_disclaimer_and_the_one_before_it_names_the_rules(k
     *_, rules, disclaimer = (note["text"] for note in risk_assessment(knowledge)["note"])
     assert knowledge.fingerprint in rules
     assert "clinician decides" in disclaimer
+
+
+def test_what_was_used_with_a_caution_is_noted_but_not_as_set_aside(knowledge: Knowledge) -> None:
+    caution = Problem(ProblemCode.UNIT_ALIAS, "", "g/cm-2 is read as g/cm2", then="the value was used", used=True)
+    notes = [note["text"] for note in written(knowledge, set_aside=(caution,))[0]["note"]]
+    [told] = [note for note in notes if "g/cm-2" in note]
+    assert not told.startswith("Set aside")
+
+
+def test_the_label_of_an_algorithm_comes_only_when_asked_for_and_beside_the_others(knowledge: Knowledge) -> None:
+    restricted = Evidence(result=factor("falls", security=(Coding("urn:x", "R"),)))
+    plain, labelled, both = (
+        write(of, knowledge, release=Release.R4, language="en", set_aside=(), label_as_ai=label)[0]
+        for of, label in (
+            (assessment(), False),
+            (assessment(), True),
+            (assessment(evidence=(restricted,)), True),
+        )
+    )
+    assert "meta" not in plain
+    assert [label["code"] for label in labelled["meta"]["security"]] == ["AIAST"]
+    assert [label["code"] for label in both["meta"]["security"]] == ["R", "AIAST"]
 
 
 def test_the_labels_of_the_inputs_are_passed_on(knowledge: Knowledge) -> None:
