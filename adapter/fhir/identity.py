@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 
 from adapter.clinical.assessment import Assessment, Evidence
 from adapter.clinical.patient import Patient
-from adapter.clinical.results import MarkerResult, RiskFactor
+from adapter.clinical.results import MarkerResult
 from adapter.clinical.time import ClinicalTime
 from adapter.fhir.releases import Release
 from adapter.knowledge.model import Knowledge
@@ -81,17 +81,16 @@ def reference_to(resource: str, version: str) -> dict[str, str]:
 
 def _trace(used: Evidence) -> str:
     """What tells this evidence from any other; its content where the server gave no version."""
-    match used.result:
-        case Patient(sex=sex, birth_date=birth_date):
-            return f"Patient {sex} {_text(birth_date)}"
-        case MarkerResult() | RiskFactor() as known if known.version:
-            return f"{known.resource}/_history/{known.version}"
-        case MarkerResult() as result:
-            amount = f"{result.digits} {result.received_unit}"
-            return f"{result.resource} {result.marker} {amount} {_text(result.effective)} {result.status}"
-        case RiskFactor() as factor:
-            when = f"{_text(factor.since)} {_text(factor.until)} {factor.ended}"
-            return f"{factor.resource} {factor.kind} {factor.present} {factor.amount} {when}"
+    result = used.result
+    if isinstance(result, Patient):
+        return f"Patient {result.sex} {_text(result.birth_date)}"
+    if result.version:
+        return f"{result.resource}/_history/{result.version}"
+    if isinstance(result, MarkerResult):
+        amount = f"{result.digits} {result.received_unit}"
+        return f"{result.resource} {result.marker} {amount} {_text(result.effective)} {result.status}"
+    when = f"{_text(result.since)} {_text(result.until)} {result.ended}"
+    return f"{result.resource} {result.kind} {result.present} {result.amount} {when}"
 
 
 def _text(time: ClinicalTime | None) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from adapter.clinical.assessment import AppliedLimits, Assessment, Evidence, Finding, Score
-from adapter.clinical.patient import Patient
 from adapter.clinical.results import MarkerResult, RiskFactor
 from adapter.clinical.time import ClinicalTime
 from adapter.knowledge.model import Knowledge
@@ -129,15 +128,14 @@ class Teller(msgspec.Struct, frozen=True):
         return f"{sentence} [{finding.rule}{source}]"
 
     def _used(self, evidence: Evidence, assessment: Assessment) -> Used:
-        match evidence.result:
-            case MarkerResult() as result:
-                return self._used_result(result, evidence)
-            case RiskFactor() as factor:
-                return self._used_factor(factor, evidence)
-            case Patient(sex=sex):
-                age = "–" if assessment.age is None else str(assessment.age)
-                values = {"age": age, "sex": self.say(f"sex.{sex or 'unknown'}")}
-                return Used(self.say("page.patient"), self.say("page.age-and-sex", values), "")
+        result = evidence.result
+        if isinstance(result, MarkerResult):
+            return self._used_result(result, evidence)
+        if isinstance(result, RiskFactor):
+            return self._used_factor(result, evidence)
+        age = "–" if assessment.age is None else str(assessment.age)
+        values = {"age": age, "sex": self.say(f"sex.{result.sex or 'unknown'}")}
+        return Used(self.say("page.patient"), self.say("page.age-and-sex", values), "")
 
     def _used_result(self, result: MarkerResult, evidence: Evidence) -> Used:
         names = self.knowledge.markers[result.marker].name if result.marker in self.knowledge.markers else _NOTHING
@@ -167,7 +165,7 @@ class Teller(msgspec.Struct, frozen=True):
         )
 
     def _score(self, score: Score) -> str:
-        """The line of one score. QFracture's licence wants ClinRisk's words beside every score, whatever the engine says."""
+        """The line of one score; beside QFracture's, whatever the engine says, the words that its licence demands."""
         line = self.say(
             "score.probability" if is_probability(score) else "score.index",
             {

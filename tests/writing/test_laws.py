@@ -71,8 +71,10 @@ def test_no_text_is_missing_in_either_language(knowledge: Knowledge, language: s
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_everything_that_may_have_to_be_said_has_its_words(knowledge: Knowledge, language: str) -> None:
-    factors = {code.factor for code in (*knowledge.factor_codes, *knowledge.factor_answers.values())}
-    sites = {*knowledge.sites.values(), *(code.site for code in (*knowledge.codes.values(), *knowledge.factor_codes))}
+    factors = {code.factor for code in knowledge.factor_codes}
+    factors |= {answer.factor for answer in knowledge.factor_answers.values()}
+    sites = {*knowledge.sites.values(), *(code.site for code in knowledge.codes.values())}
+    sites |= {code.site for code in knowledge.factor_codes}
     keys = [
         *(f"stratum.{each}" for each in Stratum),
         *(f"turnover.{each}" for each in Turnover),

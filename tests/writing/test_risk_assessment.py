@@ -71,7 +71,7 @@ def test_the_basis_is_each_input_once_in_the_version_that_was_read(knowledge: Kn
 
 
 def test_without_inputs_there_is_no_empty_basis(knowledge: Knowledge) -> None:
-    assessed, _, provenance = written(knowledge, assessment(evidence=evidence(PATIENT)))
+    assessed, _, provenance = written(knowledge, assessment(evidence=()))
     assert "basis" not in assessed
     assert "entity" not in provenance
 
