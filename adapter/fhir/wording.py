@@ -171,8 +171,7 @@ class Teller(msgspec.Struct, frozen=True):
             {
                 "engine": score.engine,
                 "outcome": self.say(f"outcome.{score.outcome}") if score.outcome else "",
-                "value": score.text,
-                "unit": score.unit,
+                "value": score.text if score.text.endswith(score.unit) else f"{score.text} {score.unit}",
                 "years": str(score.horizon_years),
                 "inputs": ", ".join([f"{name} {value}" for name, value in score.inputs.items()]) or "–",
             },

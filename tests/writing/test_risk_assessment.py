@@ -115,9 +115,12 @@ def test_each_probability_keeps_its_digits_and_says_percent_engine_and_horizon(k
 
 
 def test_an_index_is_a_note_and_never_a_prediction(knowledge: Knowledge) -> None:
-    assessed = risk_assessment(knowledge, scores=(OSTA,))
+    egfr = Score(engine="eGFR", outcome="", value=Decimal("97.1"), text="97.1", unit="mL/min/{1.73_m2}")
+    assessed = risk_assessment(knowledge, scores=(OSTA, egfr))
     assert len(assessed["prediction"]) == 1
-    assert any("OSTA" in note["text"] for note in assessed["note"])
+    notes = " ".join(note["text"] for note in assessed["note"])
+    assert "OSTA: -1.8." in notes
+    assert "eGFR: 97.1 mL/min/{1.73_m2}." in notes
 
 
 @pytest.mark.parametrize("value", ["140", "-1"])
