@@ -1,0 +1,150 @@
+"""A profile holds what is usable at one moment, and says of everything else why it is not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from adapter.clinical.patient import Patient, Sex
+from adapter.clinical.profile import Menopause
+from adapter.clinical.results import MarkerResult, RiskFactor
+from adapter.problems import ProblemCode
+from adapter.recognition.gathering import Gathered, age_at, gather, months_before
+from adapter.recognition.markers import RecognitionOptions
+from tests.recognition.building import AS_OF, factor, knowledge, marker, time
+
+
+def gathered(
+    results: list[MarkerResult] | None = None, factors: list[RiskFactor] | None = None, **patient: Any
+) -> Gathered:
+    who = Patient(
+        key="Patient/1", reference="Patient/1", **{"sex": Sex.FEMALE, "birth_date": time("1963-01-01"), **patient}
+    )
+    return gather(who, results or [], factors or [], knowledge(), as_of=AS_OF, options=RecognitionOptions())
+
+
+def test_the_newest_result_of_each_marker_is_in_the_profile() -> None:
+    results = [marker("ctx", "300", resource="Observation/1"), marker("p1np", "50", resource="Observation/2")]
+    profile = gathered(results).profile
+    assert {name: result.digits for name, result in profile.results.items()} == {"ctx": "300", "p1np": "50"}
+
+
+def test_dxa_results_are_kept_for_each_site() -> None:
+    hip = marker("dxa-t-score", "-2.6", site="total-hip", resource="Observation/1")
+    spine = marker("dxa-t-score", "-1.9", site="lumbar-spine", resource="Observation/2")
+    assert {result.site for result in gathered([hip, spine]).profile.dxa} == {"total-hip", "lumbar-spine"}
+
+
+def test_an_old_result_is_set_aside_as_too_old_and_stays_in_the_history() -> None:
+    old = marker("ctx", "300", effective=time("2025-06-01"))
+    outcome = gathered([old])
+    assert "ctx" not in outcome.profile.results
+    assert outcome.profile.history["ctx"] == (old,)
+    assert [problem.code for problem in outcome.set_aside] == [ProblemCode.TOO_OLD]
+
+
+def test_the_history_is_oldest_first() -> None:
+    newer = marker("ctx", "180", effective=time("2026-06-01"), resource="Observation/2")
+    older = marker("ctx", "610", effective=time("2025-12-01"), resource="Observation/1")
+    assert gathered([newer, older]).profile.history["ctx"] == (older, newer)
+
+
+@pytest.mark.parametrize(
+    ("birth_date", "age"),
+    [("1963-06-15", 63), ("1963-06-16", 62), ("1963", None), ("1963-01", 63), ("2030-01-01", None)],
+)
+def test_age_is_given_only_where_the_birth_date_settles_it(birth_date: str, age: int | None) -> None:
+    assert age_at(time(birth_date), AS_OF) == age
+
+
+def test_no_birth_date_is_no_age() -> None:
+    assert age_at(None, AS_OF) is None
+
+
+@pytest.mark.parametrize(
+    ("birth_date", "factors", "menopause", "assumed"),
+    [
+        ("1976-01-01", [factor("postmenopausal")], Menopause.POST, False),
+        ("1976-01-01", [factor("postmenopausal", present=False)], Menopause.PRE, False),
+        ("1976-01-01", [factor("last-menstrual-period", since=time("2024-01"))], Menopause.POST, False),
+        ("1976-01-01", [factor("last-menstrual-period", since=time("2026-05-20"))], Menopause.UNKNOWN, False),
+        ("1976-01-01", [], Menopause.UNKNOWN, False),
+        ("1966-06-15", [], Menopause.POST, True),
+        ("1990-01-01", [], Menopause.PRE, True),
+    ],
+)
+def test_menopause_is_recorded_or_assumed_from_age_and_then_says_so(
+    birth_date: str, factors: list[RiskFactor], menopause: Menopause, assumed: bool
+) -> None:
+    profile = gathered(factors=factors, birth_date=time(birth_date)).profile
+    assert (profile.menopause, profile.menopause_assumed) == (menopause, assumed)
+
+
+def test_menopause_is_no_question_for_a_man() -> None:
+    assert gathered(sex=Sex.MALE).profile.menopause is Menopause.NOT_APPLICABLE
+
+
+def test_a_fasting_answer_reaches_the_results_of_the_same_sample() -> None:
+    ctx = marker("ctx", "300")
+    answer = factor("fasting", present=False, since=ctx.effective)
+    assert gathered([ctx], [answer]).profile.results["ctx"].fasting is False
+
+
+def test_fasting_answers_that_differ_or_belong_elsewhere_say_nothing() -> None:
+    ctx = marker("ctx", "300")
+    elsewhere = factor("fasting", since=time("2026-05-01"))
+    assert gathered([ctx], [elsewhere]).profile.results["ctx"].fasting is None
+    yes = factor("fasting", since=ctx.effective, resource="Observation/y")
+    no = factor("fasting", present=False, since=ctx.effective, resource="Observation/n")
+    assert gathered([ctx], [yes, no]).profile.results["ctx"].fasting is None
+
+
+def test_a_stated_fasting_is_not_overruled_by_an_answer() -> None:
+    ctx = marker("ctx", "300", fasting=True)
+    assert (
+        gathered([ctx], [factor("fasting", present=False, since=ctx.effective)]).profile.results["ctx"].fasting is True
+    )
+
+
+def test_a_factor_that_begins_after_the_assessment_does_not_count_yet() -> None:
+    outcome = gathered(factors=[factor("paget", since=time("2026-07-01"))])
+    assert outcome.profile.factors == ()
+    assert [problem.code for problem in outcome.set_aside] == [ProblemCode.IN_THE_FUTURE]
+
+
+def test_one_record_that_came_twice_counts_once_in_its_newest_version() -> None:
+    old = factor("paget", version="1", since=time("2020"))
+    new = factor("paget", version="2", since=time("2020"))
+    for order in ([old, new], [new, old]):
+        outcome = gathered(factors=order)
+        assert outcome.profile.factors == (new,)
+        assert [problem.code for problem in outcome.set_aside] == [ProblemCode.DUPLICATE]
+
+
+def test_the_newest_factor_stands_first() -> None:
+    older = factor("paget", since=time("2019"), resource="Condition/1")
+    newer = factor("paget", present=False, since=time("2025"), resource="Condition/2")
+    profile = gathered(factors=[older, newer]).profile
+    assert profile.factors == (newer, older)
+    assert profile.denies("paget")
+    assert profile.having("paget") == (older,)
+
+
+def test_a_preliminary_result_makes_the_profile_preliminary() -> None:
+    assert gathered([marker("ctx", "300", status="preliminary")]).profile.preliminary
+
+
+@pytest.mark.parametrize(
+    ("day", "months", "earlier"),
+    [
+        ("2026-06-15", 6, "2025-12-15"),
+        ("2026-08-31", 6, "2026-02-28"),
+        ("2026-01-31", 1, "2025-12-31"),
+        ("2026-03-05", 24, "2024-03-05"),
+    ],
+)
+def test_months_are_counted_by_the_calendar(day: str, months: int, earlier: str) -> None:
+    moment = datetime.fromisoformat(day).replace(tzinfo=UTC)
+    assert months_before(moment, months).date().isoformat() == earlier

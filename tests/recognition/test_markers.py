@@ -1,0 +1,107 @@
+"""A result without value, at the wrong site or from the wrong specimen is not a result (fhir.md A3.4, A3.12, A3.21)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from adapter.clinical.results import Coding, Concept, LabResult, MarkerResult, ReportedQuantity
+from adapter.problems import Problem, ProblemCode
+from adapter.recognition.markers import RecognitionOptions, recognise
+from tests.recognition.building import LOINC, SNOMED, knowledge, lab, loinc, quantity, time
+
+T_SCORE = ReportedQuantity(Decimal("-2.6"), unit="{T-score}")
+
+
+def understood(result: LabResult) -> MarkerResult:
+    outcome = recognise(result, knowledge(), RecognitionOptions())
+    assert isinstance(outcome, MarkerResult), outcome
+    return outcome
+
+
+def refused(result: LabResult) -> Problem:
+    outcome = recognise(result, knowledge(), RecognitionOptions())
+    assert isinstance(outcome, Problem), outcome
+    return outcome
+
+
+def test_an_absent_value_says_why_it_is_absent() -> None:
+    problem = refused(lab("41171-0", absent_reason="not-performed"))
+    assert problem.code is ProblemCode.VALUE_ABSENT
+    assert "not-performed" in problem.what
+
+
+def test_a_scan_without_a_value_is_no_t_score_of_zero() -> None:
+    assert refused(lab("38265-5")).code is ProblemCode.VALUE_MISSING
+
+
+def test_a_panel_heading_is_not_missing_anything() -> None:
+    assert recognise(lab("90264-3"), knowledge(), RecognitionOptions()) is None
+
+
+@pytest.mark.parametrize(
+    ("body_site", "text", "site"),
+    [
+        (Concept((Coding(SNOMED, "29627003"),)), "", "femoral-neck"),
+        (Concept(text="Left femoral neck"), "", "femoral-neck"),
+        (Concept(), "T-score total hip", "total-hip"),
+        (Concept(), "T-score", "femur"),
+    ],
+)
+def test_the_site_comes_from_body_site_then_text_then_code(body_site: Concept, text: str, site: str) -> None:
+    code = loinc("38263-0", text=text)
+    assert understood(lab(code, T_SCORE, body_site=body_site)).site == site
+
+
+def test_a_text_that_names_two_sites_names_none() -> None:
+    code = loinc("38267-1", text="lumbar spine and femoral neck")
+    assert understood(lab(code, T_SCORE)).site == "lumbar-spine"
+
+
+def test_a_forearm_code_displayed_as_any_t_score_has_no_known_site() -> None:
+    code = Concept((Coding(LOINC, "38265-5", "DXA [T-score] Bone density"),))
+    result = understood(lab(code, T_SCORE))
+    assert result.site == "unspecified"
+    assert ProblemCode.CODE_DISPLAY_CONTRADICTS in result.cautions
+
+
+def test_a_forearm_code_displayed_as_forearm_keeps_its_site() -> None:
+    code = Concept((Coding(LOINC, "38265-5", "DXA Radius and Ulna [T-score] Bone density"),))
+    assert understood(lab(code, T_SCORE)).site == "radius-ulna"
+
+
+def test_a_heel_t_score_is_not_for_diagnosis() -> None:
+    assert refused(lab("38266-3", T_SCORE)).code in (ProblemCode.SITE_NOT_DIAGNOSTIC, ProblemCode.CODE_DENIED)
+
+
+def test_a_serum_code_from_a_urine_specimen_contradicts_itself() -> None:
+    urine = Concept((Coding(SNOMED, "122575003"),))
+    assert refused(lab("17861-6", quantity("9.2", "mg/dL"), specimen=urine)).code is ProblemCode.SPECIMEN_CONTRADICTS
+
+
+def test_a_specimen_that_fits_or_is_not_known_is_accepted() -> None:
+    serum = Concept((Coding(SNOMED, "119364003"),))
+    assert understood(lab("17861-6", quantity("9.2", "mg/dL"), specimen=serum)).marker == "calcium"
+    unknown = Concept((Coding("urn:local", "X"),))
+    assert understood(lab("17861-6", quantity("9.2", "mg/dL"), specimen=unknown)).marker == "calcium"
+
+
+@pytest.mark.parametrize(
+    ("words", "with_bmd"),
+    [("FRAX with BMD", True), ("FRAX without BMD", False), ("FRAX", None), ("FRAX（不含骨密度）", False)],
+)
+def test_frax_says_in_words_whether_it_includes_bone_density(words: str, with_bmd: bool | None) -> None:
+    code = loinc("90265-0", text=words)
+    assert understood(lab(code, quantity("12.4", "%"))).with_bmd is with_bmd
+
+
+def test_the_assay_is_what_method_device_and_laboratory_say() -> None:
+    method = Concept((Coding(SNOMED, "1"),))
+    result = understood(lab("41171-0", quantity("500", "pg/mL"), method=method, performer="Organization/a"))
+    assert result.assay == f"{SNOMED}|1 / Organization/a"
+
+
+def test_a_time_without_zone_is_flagged() -> None:
+    result = understood(lab("41171-0", quantity("500", "pg/mL"), effective=time("2026-06-01T08:00:00")))
+    assert ProblemCode.TIME_ZONE_MISSING in result.cautions
