@@ -146,7 +146,7 @@ class Teller(msgspec.Struct, frozen=True):
             _value(result),
             _when(result.effective),
             self._limits(limits) if limits else "",
-            evidence.reading,
+            self._reading(result, evidence),
             f"{limits.source} ({limits.sureness})" if limits else "",
         )
 
@@ -161,8 +161,14 @@ class Teller(msgspec.Struct, frozen=True):
             f"{self.say(f'factor.{factor.kind}')}{site}",
             answer if factor.amount is None else f"{answer} ({factor.amount})",
             f"{since} – {until}" if until else since,
-            reading=evidence.reading,
+            reading=self._reading(factor, evidence),
         )
+
+    def _reading(self, result: MarkerResult | RiskFactor, evidence: Evidence) -> str:
+        """Low, normal or high, and what to be careful about: a word of the mappings, or the kind of a problem."""
+        texts = self.knowledge.texts.get(self.language, _NOTHING)
+        keys = (f"caution.{word}" if f"caution.{word}" in texts else f"problem.{word}" for word in result.cautions)
+        return "; ".join([part for part in (evidence.reading, *map(self.say, keys)) if part])
 
     def _score(self, score: Score) -> str:
         """The line of one score; beside QFracture's, whatever the engine says, the words that its licence demands."""

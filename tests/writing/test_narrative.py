@@ -37,7 +37,7 @@ def test_the_page_has_its_language_and_only_elements_that_fhir_allows(knowledge:
     assert {element.tag.removeprefix("{http://www.w3.org/1999/xhtml}") for element in root.iter()} <= ALLOWED
 
 
-@pytest.mark.parametrize(("language", "who"), [("en", "clinician decides"), ("zh", "临床医师决定")])
+@pytest.mark.parametrize(("language", "who"), [("en", "clinician decides"), ("zh", "由临床医生决定")])
 def test_the_page_begins_with_category_and_plan_and_ends_with_who_decides(
     knowledge: Knowledge, language: str, who: str
 ) -> None:
@@ -50,6 +50,11 @@ def test_the_page_shows_digits_as_received_with_canonical_value_limits_and_sourc
     shown = text(page(knowledge))
     for part in ("0.812 ng/mL = 812.000 ng/L", "-1.90", "21.38–76.03 ug/L", "2025;31(11):1616 (V)", "2025-06"):
         assert part in shown
+
+
+def test_the_page_names_what_to_be_careful_about_beside_the_reading(knowledge: Knowledge) -> None:
+    careful = Evidence(result=result("p1np", "40", "ug/L", cautions=("whole-blood", "unit-alias")), reading="N")
+    assert "N; measured in whole blood; Unit written otherwise" in text(page(knowledge, evidence=(careful,)))
 
 
 @given(st.text(max_size=40))
