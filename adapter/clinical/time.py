@@ -15,7 +15,7 @@ _DATE_TIME = re.compile(
     r"(T(?P<clock>([01]\d|2[0-3]):[0-5]\d(:([0-5]\d|60)(\.\d+)?)?)(?P<zone>Z|[+-]((0\d|1[0-3]):[0-5]\d|14:00))?)?)?)?",
     re.ASCII,
 )
-_LAST_INSTANT = timedelta(days=1) - timedelta(microseconds=1)
+_LAST_SECOND = timedelta(days=1) - timedelta(seconds=1)
 
 
 class Precision(StrEnum):
@@ -94,7 +94,7 @@ def period(start: ClinicalTime | None, end: ClinicalTime | None) -> ClinicalTime
 
 def _span(text: str, precision: Precision, first: date, last: date, *, zone_missing: bool = False) -> ClinicalTime:
     start = datetime(first.year, first.month, first.day, tzinfo=UTC)
-    end = datetime(last.year, last.month, last.day, tzinfo=UTC) + _LAST_INSTANT
+    end = datetime(last.year, last.month, last.day, tzinfo=UTC) + _LAST_SECOND
     return ClinicalTime(text, precision, start, end, zone_missing)
 
 

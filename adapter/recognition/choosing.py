@@ -23,11 +23,9 @@ def dated(
         time = time_of(result, use_issued=use_issued)
         if time is None:
             refused.append(_aside(result, ProblemCode.TIME_MISSING, "it has no effective time"))
-        elif time.is_after(as_of) is not False and time.precision is not Precision.PERIOD:
-            how = "lies" if time.is_after(as_of) else "may lie"
-            refused.append(_aside(result, ProblemCode.IN_THE_FUTURE, f"{time.text} {how} after {as_of.isoformat()}"))
-        elif time.is_after(as_of):
-            refused.append(_aside(result, ProblemCode.IN_THE_FUTURE, f"{time.text} begins after {as_of.isoformat()}"))
+        elif (after := _lies_after(time, as_of)) is not False:
+            what = f"{time.text} {'lies' if after else 'may lie'} after {as_of.isoformat()}"
+            refused.append(_aside(result, ProblemCode.IN_THE_FUTURE, what))
         else:
             usable.append(result)
     return usable, refused
@@ -36,6 +34,13 @@ def dated(
 def time_of(result: MarkerResult, *, use_issued: bool) -> ClinicalTime | None:
     """When the result was true of the patient; ``issued`` only where that was switched on."""
     return result.effective or (result.issued if use_issued else None)
+
+
+def _lies_after(time: ClinicalTime, as_of: datetime) -> bool | None:
+    """Whether a result is of the future. Today's date is not, whatever the hour; a collection counts once begun."""
+    if time.precision in (Precision.DAY, Precision.PERIOD):
+        return time.earliest > as_of
+    return time.is_after(as_of)
 
 
 def without_duplicates(results: Sequence[MarkerResult]) -> tuple[list[MarkerResult], list[Problem]]:
