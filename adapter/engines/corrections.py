@@ -1,0 +1,150 @@
+"""Values that have to be worked out before they are read: calcium, vitamin D, body mass index."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from adapter.clinical.assessment import AppliedLimits, Score
+from adapter.clinical.profile import PatientProfile
+from adapter.clinical.results import MarkerResult
+from adapter.clinical.values import Interval
+from adapter.engines.limits import limits_for
+from adapter.engines.spans import are_of_one_sample
+from adapter.engines.wording import shown
+from adapter.knowledge.model import Knowledge
+
+_TWO_DECIMALS = Decimal("0.01")
+
+
+class CalciumKind(StrEnum):
+    """How a serum calcium is to be understood."""
+
+    IONIZED = "ionized"
+    REPORTED_CORRECTED = "reported-corrected"
+    CORRECTED = "corrected"
+    UNCORRECTED = "uncorrected"
+
+
+class Calcium(msgspec.Struct, frozen=True):
+    """One serum calcium as it may be read.
+
+    Attributes:
+        value: In mmol/L.
+        results: The calcium, and the albumin where it was corrected here.
+        limits: Those of the calcium result.
+    """
+
+    kind: CalciumKind
+    value: Interval
+    results: tuple[MarkerResult, ...]
+    limits: AppliedLimits | None
+
+
+def calcium_of(profile: PatientProfile, knowledge: Knowledge) -> Calcium | None:
+    """The total calcium to be read: corrected by the laboratory, else corrected here, else uncorrected; never twice."""
+    reported = profile.results.get("calcium-corrected")
+    if reported is not None:
+        limits = limits_for(reported, profile, knowledge)
+        return Calcium(CalciumKind.REPORTED_CORRECTED, reported.value, (reported,), limits)
+    total = profile.results.get("calcium")
+    if total is None:
+        return None
+    limits = limits_for(total, profile, knowledge)
+    albumin = profile.results.get("albumin")
+    corrected = _corrected(total, albumin, knowledge) if albumin else None
+    if albumin is None or corrected is None:
+        return Calcium(CalciumKind.UNCORRECTED, total.value, (total,), limits)
+    return Calcium(CalciumKind.CORRECTED, Interval.exactly(corrected), (total, albumin), limits)
+
+
+def ionized_calcium_of(profile: PatientProfile, knowledge: Knowledge) -> Calcium | None:
+    """The measured ionized calcium, where it came with limits to be read against; it wins over total calcium."""
+    ionized = profile.results.get("calcium-ionized")
+    limits = limits_for(ionized, profile, knowledge) if ionized else None
+    if ionized is None or limits is None:
+        return None
+    return Calcium(CalciumKind.IONIZED, ionized.value, (ionized,), limits)
+
+
+def vitamin_d_of(profile: PatientProfile) -> tuple[Interval, tuple[MarkerResult, ...]] | None:
+    """25-hydroxyvitamin D in nmol/L: the total, else D2 and D3 of one sample added, else D3 as the least it can be."""
+    total = profile.results.get("vitamin-d")
+    if total is not None:
+        return total.value, (total,)
+    d3, d2 = profile.results.get("vitamin-d3"), profile.results.get("vitamin-d2")
+    if d3 is None:
+        return None
+    if (
+        d2 is not None
+        and are_of_one_sample(d2.effective, d3.effective)
+        and d2.value.exact is not None
+        and d3.value.exact is not None
+    ):
+        return Interval.exactly(d2.value.exact + d3.value.exact), (d3, d2)
+    return Interval(d3.value.low, None, d3.value.low_open), (d3,)
+
+
+def body_mass_index_of(profile: PatientProfile) -> tuple[Decimal, tuple[MarkerResult, ...]] | None:
+    """BMI in kg/m²: from height and weight where both are recorded, else as reported."""
+    height, weight = profile.results.get("height"), profile.results.get("weight")
+    if height and weight and height.value.exact and weight.value.exact:
+        return weight.value.exact / height.value.exact**2, (weight, height)
+    reported = profile.results.get("bmi")
+    if reported is None or reported.value.exact is None:
+        return None
+    return reported.value.exact, (reported,)
+
+
+def calcium_scores(calcium: Calcium | None) -> list[Score]:
+    """The calcium corrected here, with what it was corrected by."""
+    if calcium is None or calcium.kind is not CalciumKind.CORRECTED or calcium.value.exact is None:
+        return []
+    total, albumin = calcium.results
+    value = calcium.value.exact.quantize(_TWO_DECIMALS)
+    return [
+        Score(
+            engine="corrected-calcium",
+            outcome="",
+            value=value,
+            text=f"{value:f}",
+            unit="mmol/L",
+            rests_on=(total.resource, albumin.resource),
+            inputs={"calcium": shown(total), "albumin": shown(albumin)},
+        )
+    ]
+
+
+def body_mass_index_scores(profile: PatientProfile) -> list[Score]:
+    """The BMI worked out from height and weight; a reported one stands among the evidence."""
+    found = body_mass_index_of(profile)
+    if found is None or len(found[1]) != 2:
+        return []
+    value, (weight, height) = found[0].quantize(_TWO_DECIMALS), found[1]
+    return [
+        Score(
+            engine="BMI",
+            outcome="",
+            value=value,
+            text=f"{value:f}",
+            unit="kg/m2",
+            rests_on=(weight.resource, height.resource),
+            inputs={"weight": shown(weight), "height": shown(height)},
+        )
+    ]
+
+
+def _corrected(total: MarkerResult, albumin: MarkerResult, knowledge: Knowledge) -> Decimal | None:
+    """Calcium + 0.02 x (40 - albumin), where both are numbers, of one day, and albumin is not too low for the formula."""
+    if (
+        total.value.exact is None
+        or albumin.value.exact is None
+        or albumin.value.exact < knowledge.number("albumin_min")
+    ):
+        return None
+    if not are_of_one_sample(total.effective, albumin.effective, int(knowledge.number("albumin_hours"))):
+        return None
+    missing = knowledge.number("ca_correction_albumin") - albumin.value.exact
+    return total.value.exact + knowledge.number("ca_correction_factor") * missing

@@ -1,0 +1,197 @@
+"""Flags beside the stratum (U1 to X1), and values so critical that they must be seen whatever else is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+from adapter.clinical.assessment import Authority, Finding, Turnover
+from adapter.clinical.profile import Menopause, PatientProfile
+from adapter.clinical.results import MarkerResult
+from adapter.engines.answers import Answer, all_of, any_of, negated
+from adapter.engines.case import Case
+from adapter.engines.corrections import Calcium, CalciumKind, vitamin_d_of
+from adapter.engines.limits import limits_for, read_against, threshold
+from adapter.engines.treatment import is_current
+from adapter.engines.urine import UrineCalcium
+from adapter.engines.wording import day, finding, shown
+from adapter.knowledge.model import Knowledge
+
+# What the value of a flag is called in its text.
+_NAMES = {
+    "U1": "urine_calcium",
+    "U2": "ratio",
+    "U3": "urine_calcium",
+    "C1": "calcium",
+    "C2": "calcium",
+    "C3": "phosphate",
+    "V1": "vitamin_d",
+    "H1": "pth",
+    "K1": "egfr",
+    "critical-calcium": "calcium",
+    "critical-phosphate": "phosphate",
+}
+
+
+def flags_of(case: Case, turnover: Turnover) -> list[Finding]:
+    """The flags that hold, in the order of the decision table."""
+    return [
+        *_urine_flags(case),
+        *_calcium_flags(case),
+        *_phosphate_flag(case),
+        *_vitamin_d_flag(case),
+        *_hyperparathyroidism_flag(case),
+        *_turnover_flags(case, turnover),
+        *_kidney_flag(case),
+    ]
+
+
+def critical_values(case: Case) -> list[Finding]:
+    """Calcium and phosphate that need action today; shown even where the pathway itself does not apply."""
+    found, knowledge, calcium = [], case.knowledge, case.calcium
+    if calcium is not None:
+        low, high = knowledge.number("ca_critical_low"), knowledge.number("ca_critical_high")
+        if calcium.value.is_below(low) or calcium.value.exceeds(high):
+            limit = f"{low}–{high} mmol/L"
+            found.append(_flag("critical-calcium", knowledge, calcium.results, shown_calcium(calcium), limit))
+    phosphate, low = case.profile.results.get("phosphate"), knowledge.number("phosphate_critical_low")
+    if phosphate is not None and phosphate.value.is_below(low):
+        found.append(_flag("critical-phosphate", knowledge, [phosphate], shown(phosphate), f"{low} mmol/L"))
+    return found
+
+
+def shown_calcium(calcium: Calcium) -> str:
+    """The calcium as it came, or as it was corrected."""
+    if calcium.kind is CalciumKind.CORRECTED and calcium.value.exact is not None:
+        return f"{calcium.value.exact:.2f} mmol/L"
+    return shown(calcium.results[0])
+
+
+def calcium_is_high(case: Case) -> Answer:
+    """Whether calcium is above the laboratory's upper limit (2.60 where it gave none), or above the paper's 2.75 anyway."""
+    calcium = case.ionized or case.calcium
+    if calcium is None or calcium.limits is None:
+        return False
+    highs = [calcium.limits.high]
+    if calcium.kind is not CalciumKind.IONIZED:
+        if calcium.limits.authority is Authority.FALLBACK:
+            highs = [_threshold_high("calcium", "possible-phpt", case)]
+        highs.append(_threshold_high("calcium", "reference", case))
+    return any_of(calcium.value.exceeds(high) for high in highs if high is not None)
+
+
+def pth_is_suppressed(case: Case) -> Answer:
+    """Whether parathyroid hormone lies below the middle of its range; open where it or its range is not known."""
+    pth = _pth(case.profile)
+    limits = limits_for(pth, case.profile, case.knowledge) if pth else None
+    if pth is None or limits is None or limits.low is None or limits.high is None:
+        return None
+    return pth.value.is_below((limits.low + limits.high) / 2)
+
+
+def _urine_flags(case: Case) -> Iterator[Finding]:
+    """U1 to U3. A spot ratio asks for a 24-hour collection, so it counts only where none is at hand."""
+    knowledge, amount, spot = case.knowledge, case.day_urine, case.spot_urine
+    if amount is not None and amount.is_complete is not False:
+        high = _threshold_high("urine-calcium-24h", "hypercalciuria", case)
+        low = threshold("urine-calcium-24h", "low-urine-calcium", case.profile, knowledge)
+        value = _shown_urine(amount, "mmol/24 h")
+        if high is not None and amount.value.exceeds(high):
+            yield _flag("U1", knowledge, amount.results, value, f"{high:f} mmol/24 h")
+        if low is not None and low.low is not None and amount.value.is_below(low.low):
+            yield _flag("U3", knowledge, amount.results, value, f"{low.low:f} mmol/24 h")
+    elif spot is not None:
+        high = _threshold_high("urine-calcium-creatinine", "confirm-24h", case)
+        if high is not None and spot.value.exceeds(high):
+            yield _flag("U2", knowledge, spot.results, _shown_urine(spot, "mmol/mmol"), f"{high:f} mmol/mmol")
+
+
+def _calcium_flags(case: Case) -> Iterator[Finding]:
+    """C1 and C2, by ionized calcium where it can be read, else by total calcium."""
+    knowledge, calcium = case.knowledge, case.ionized or case.calcium
+    if calcium is None or calcium.limits is None:
+        return
+    value, limit = shown_calcium(calcium), calcium.limits.text
+    if read_against(calcium.value, calcium.limits).is_low:
+        # "no albumin → uncorrected low?": said as a question, never as hypocalcaemia.
+        is_provisional = calcium.kind is CalciumKind.UNCORRECTED
+        yield _flag("C1", knowledge, calcium.results, value, limit, kind=".uncorrected" if is_provisional else "")
+    if calcium_is_high(case) and pth_is_suppressed(case) is not True:
+        pth = _pth(case.profile)
+        yield _flag("C2", knowledge, [*calcium.results, *([pth] if pth else [])], value, limit)
+
+
+def _phosphate_flag(case: Case) -> Iterator[Finding]:
+    phosphate = case.profile.results.get("phosphate")
+    if phosphate is None:
+        return
+    reading = read_against(phosphate.value, limits_for(phosphate, case.profile, case.knowledge))
+    if reading.limits and (reading.is_low or reading.is_high):
+        yield _flag("C3", case.knowledge, [phosphate], shown(phosphate), reading.limits.text)
+
+
+def _vitamin_d_flag(case: Case) -> Iterator[Finding]:
+    found = vitamin_d_of(case.profile)
+    limit = threshold("vitamin-d", "deficient", case.profile, case.knowledge)
+    if found is None or limit is None or limit.low is None:
+        return
+    value, results = found
+    if value.is_below(limit.low):
+        text = " + ".join(shown(result) for result in results)
+        yield _flag("V1", case.knowledge, results, text, f"{limit.low:f} nmol/L")
+
+
+def _hyperparathyroidism_flag(case: Case) -> Iterator[Finding]:
+    pth = _pth(case.profile)
+    if pth is None:
+        return
+    reading = read_against(pth.value, limits_for(pth, case.profile, case.knowledge))
+    if reading.limits and reading.is_high:
+        yield _flag("H1", case.knowledge, [pth], shown(pth), reading.limits.text)
+
+
+def _turnover_flags(case: Case, turnover: Turnover) -> Iterator[Finding]:
+    """E1 and L1: the causes of high and low turnover that the record itself shows."""
+    profile, knowledge = case.profile, case.knowledge
+    if turnover is Turnover.HIGH and profile.menopause is Menopause.POST:
+        yield finding("E1", "flag.E1", knowledge)
+    if turnover is Turnover.LOW:
+        taken = [f for f in profile.having("glucocorticoid") if is_current(f, profile.as_of)]
+        is_old = profile.age is not None and profile.age >= knowledge.number("old_age")
+        if taken or is_old:
+            yield finding("L1", "flag.L1", knowledge, {"age": str(profile.age)}, taken)
+
+
+def _kidney_flag(case: Case) -> Iterator[Finding]:
+    """K1: eGFR at or above the block and below the limit for bisphosphonates."""
+    kidney, knowledge = case.kidney, case.knowledge
+    block, caution = knowledge.number("egfr_block"), knowledge.number("egfr_bisphosphonate")
+    if kidney.egfr is None or kidney.result is None:
+        return
+    if all_of((negated(kidney.is_below(block)), kidney.is_below(caution))):
+        yield _flag("K1", knowledge, [kidney.result], kidney.text, f"{block}–{caution} mL/min/1.73 m²")
+
+
+def _pth(profile: PatientProfile) -> MarkerResult | None:
+    """Intact PTH, else the third-generation assay, which has no limits but those that came with it."""
+    return profile.results.get("pth") or profile.results.get("pth-1-84")
+
+
+def _threshold_high(marker: str, purpose: str, case: Case) -> Decimal | None:
+    limit = threshold(marker, purpose, case.profile, case.knowledge)
+    return limit.high if limit else None
+
+
+def _shown_urine(urine: UrineCalcium, unit: str) -> str:
+    """As it came, or as it was worked out from two results."""
+    if len(urine.results) == 2 and urine.value.exact is not None:
+        return f"{urine.value.exact:.2f} {unit}"
+    return shown(urine.results[0])
+
+
+def _flag(
+    rule: str, knowledge: Knowledge, results: Sequence[MarkerResult], value: str, limit: str, *, kind: str = ""
+) -> Finding:
+    """One flag with the value that raised it, under the name that its text knows, the limit and the day."""
+    values = {_NAMES[rule]: value, "limit": limit, "date": day(results[0].effective)}
+    return finding(rule, f"flag.{rule}{kind}", knowledge, values, results)

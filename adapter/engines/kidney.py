@@ -1,0 +1,114 @@
+"""Kidney function: which eGFR is used, and what it forbids."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from adapter.clinical.assessment import Score
+from adapter.clinical.patient import Sex
+from adapter.clinical.profile import PatientProfile
+from adapter.clinical.results import MarkerResult
+from adapter.clinical.values import Interval
+from adapter.engines.answers import Answer, any_of
+from adapter.engines.precision import as_reported, rounded
+from adapter.engines.treatment import is_current
+from adapter.engines.wording import shown
+from adapter.knowledge.model import Knowledge
+
+_ENGINE = "eGFR-CKD-EPI-2021"
+# CKD-EPI 2021, by creatinine and by creatinine with cystatin C.
+_CODES_2021 = frozenset({"98979-8", "98980-6"})
+_SEVERE_DISEASE = ("ckd-4", "ckd-5", "dialysis", "kidney-transplant")
+
+
+class Kidney(msgspec.Struct, frozen=True):
+    """The eGFR in use, to one decimal, and the result it comes from.
+
+    Attributes:
+        egfr: ``None`` where neither eGFR nor a usable creatinine is recorded.
+        computed: Whether it was computed here from creatinine.
+        severe: Whether stage 4 or 5, dialysis or a transplant is recorded and still holds.
+    """
+
+    egfr: Interval | None = None
+    result: MarkerResult | None = None
+    computed: bool = False
+    severe: Answer = False
+
+    @property
+    def text(self) -> str:
+        """The eGFR as computed here, or as it came."""
+        if self.egfr is None or self.result is None:
+            return ""
+        if self.computed and self.egfr.exact is not None:
+            return f"{self.egfr.exact:f} mL/min/1.73 m²"
+        return shown(self.result)
+
+    def forbids_advice(self, knowledge: Knowledge) -> Answer:
+        """Whether N6 holds: eGFR below the block, or severe disease on record."""
+        return any_of((self.severe, self.is_below(knowledge.number("egfr_block"))))
+
+    def is_below(self, limit: Decimal) -> Answer:
+        """Whether the eGFR is below the limit; no without one."""
+        return self.egfr is not None and self.egfr.is_below(limit)
+
+
+def kidney_of(profile: PatientProfile, knowledge: Knowledge) -> Kidney:
+    """The eGFR to be used.
+
+    A reported CKD-EPI 2021 that is no older than the creatinine is taken as it is. Any other reported eGFR (2009, MDRD) gives
+    way to one computed from creatinine, and is used where there is no creatinine.
+    """
+    severe = any_of(is_current(factor, profile.as_of) for factor in profile.having(*_SEVERE_DISEASE))
+    reported, creatinine = profile.results.get("egfr"), profile.results.get("creatinine")
+    if reported and creatinine and reported.code in _CODES_2021 and not _is_older(reported, creatinine):
+        creatinine = None
+    computed = _computed(creatinine, profile, knowledge)
+    if computed is not None:
+        return Kidney(Interval.exactly(computed), creatinine, True, severe)
+    return Kidney(as_reported(reported.value) if reported else None, reported, False, severe)
+
+
+def ckd_epi_2021(creatinine: Decimal, age: int, sex: Sex) -> Decimal:
+    """EGFR in mL/min/1.73 m² from serum creatinine in mg/dL (Inker 2021), unrounded."""
+    kappa, alpha = (Decimal("0.7"), Decimal("-0.241")) if sex is Sex.FEMALE else (Decimal("0.9"), Decimal("-0.302"))
+    ratio = creatinine / kappa
+    egfr = (
+        142 * min(ratio, Decimal(1)) ** alpha * max(ratio, Decimal(1)) ** Decimal("-1.200") * Decimal("0.9938") ** age
+    )
+    return egfr * Decimal("1.012") if sex is Sex.FEMALE else egfr
+
+
+def kidney_scores(kidney: Kidney, profile: PatientProfile) -> list[Score]:
+    """The eGFR where it was computed here; a reported one stands among the evidence."""
+    if not kidney.computed or kidney.egfr is None or kidney.egfr.exact is None or kidney.result is None:
+        return []
+    value = kidney.egfr.exact
+    inputs = {"creatinine": shown(kidney.result), "age": str(profile.age)}
+    return [
+        Score(
+            engine=_ENGINE,
+            outcome="",
+            value=value,
+            text=f"{value:f}",
+            unit="mL/min/{1.73_m2}",
+            rests_on=(kidney.result.resource,),
+            inputs=inputs,
+        )
+    ]
+
+
+def _computed(creatinine: MarkerResult | None, profile: PatientProfile, knowledge: Knowledge) -> Decimal | None:
+    sex, age = profile.patient.sex, profile.age
+    if creatinine is None or not creatinine.value.exact or age is None or age < knowledge.number("adult_age"):
+        return None
+    if sex not in (Sex.FEMALE, Sex.MALE):
+        return None
+    in_mg = creatinine.value.exact / knowledge.unit_factors["creatinine"]["mg/dL"].factor
+    return rounded(ckd_epi_2021(in_mg, age, sex))
+
+
+def _is_older(one: MarkerResult, other: MarkerResult) -> bool:
+    return bool(one.effective and other.effective and one.effective.is_before(other.effective))

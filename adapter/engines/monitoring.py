@@ -1,0 +1,140 @@
+"""Response to treatment: change since before it began, by one assay, against the least significant change (P13)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from adapter.clinical.profile import PatientProfile
+from adapter.clinical.results import MarkerResult
+from adapter.clinical.time import ClinicalTime
+from adapter.engines.case import Case
+from adapter.engines.limits import young_adult_limits
+from adapter.engines.precision import rounded
+from adapter.engines.spans import months_before
+from adapter.engines.treatment import ANABOLIC, DUAL, began
+from adapter.engines.wording import day, shown
+from adapter.knowledge.model import Knowledge
+
+# Which parameter holds the least significant fall of a marker, in percent.
+_LEAST_CHANGES: Mapping[str, str] = {
+    "p1np": "lsc_p1np",
+    "ctx": "lsc_ctx",
+    "ntx": "lsc_ntx",
+    "urine-ntx-creatinine": "lsc_ntx",
+    "bone-alp": "lsc_general",
+}
+
+
+class Response(StrEnum):
+    """What the markers say about the treatment."""
+
+    ADEQUATE = "adequate"
+    INADEQUATE = "inadequate"
+    UNDETERMINED = "undetermined"
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One marker before and under treatment, both by the same assay."""
+
+    before: MarkerResult
+    after: MarkerResult
+    percent: Decimal
+    amount: Decimal
+
+    @property
+    def text(self) -> str:
+        """Both values with their days, and the change in percent."""
+        before, after = self.before, self.after
+        days = f"{day(before.effective)} → {day(after.effective)}"
+        return f"{shown(before)} → {shown(after)} ({self.percent:+f} %; {days})"
+
+
+class Course(msgspec.Struct, frozen=True):
+    """How the markers changed under treatment."""
+
+    response: Response
+    changes: tuple[Change, ...] = ()
+
+
+def course_of(case: Case) -> Course:
+    """The change of every marker that can be compared, and the response they agree on; undetermined where they do not."""
+    profile, knowledge, start = case.profile, case.knowledge, began(case.medicines)
+    changes = tuple(c for marker in _LEAST_CHANGES if start and (c := _change(marker, profile, start, knowledge)))
+    kinds = {medicine.kind for medicine in case.medicines}
+    # Formation up and resorption down at once, or one medicine after another: no table to read that by.
+    if kinds.intersection(DUAL) or (kinds.intersection(ANABOLIC) and len(kinds) > 1):
+        return Course(Response.UNDETERMINED, changes)
+    answers = [_responds(change, kinds, profile, knowledge) for change in changes]
+    said = {answer for answer in answers if answer is not None}
+    if len(said) != 1:
+        return Course(Response.UNDETERMINED, changes)
+    return Course(Response.ADEQUATE if said.pop() else Response.INADEQUATE, changes)
+
+
+def _change(marker: str, profile: PatientProfile, start: ClinicalTime, knowledge: Knowledge) -> Change | None:
+    after = profile.results.get(marker)
+    if after is None or not _is_comparable(after):
+        return None
+    before = _baseline(after, profile, start, knowledge)
+    if before is None or not before.value.exact or after.value.exact is None:
+        return None
+    amount = after.value.exact - before.value.exact
+    return Change(before, after, rounded(100 * amount / before.value.exact), amount)
+
+
+def _baseline(
+    after: MarkerResult, profile: PatientProfile, start: ClinicalTime, knowledge: Knowledge
+) -> MarkerResult | None:
+    """The last comparable result from before the treatment, as old at its beginning as a usable result may be."""
+    months = knowledge.markers[after.marker].max_age_months
+    oldest = None if months is None else months_before(start.earliest, months)
+    fitting = [
+        result
+        for result in profile.history.get(after.marker, ())
+        if _is_comparable(result)
+        and result.assay == after.assay
+        and result.effective is not None
+        and result.effective.latest <= start.latest
+        and (oldest is None or result.effective.earliest >= oldest)
+    ]
+    return fitting[-1] if fitting else None
+
+
+def _is_comparable(result: MarkerResult) -> bool:
+    """A number, by an assay that is named ("different assay or laboratory: not comparable"), and no CTX after a meal."""
+    return (
+        result.value.exact is not None
+        and bool(result.assay)
+        and not (result.marker == "ctx" and result.fasting is False)
+    )
+
+
+def _responds(change: Change, kinds: set[str], profile: PatientProfile, knowledge: Knowledge) -> bool | None:
+    if kinds.intersection(ANABOLIC):
+        # The reverse of antiresorptives, and read from P1NP alone.
+        is_p1np = change.after.marker == "p1np"
+        return change.amount > knowledge.number("anabolic_p1np_rise") if is_p1np else None
+    return _fell_enough(change, knowledge) or _is_low_enough(change.after, profile, knowledge)
+
+
+def _fell_enough(change: Change, knowledge: Knowledge) -> bool:
+    """ "Adequate if fall ≥ LSC (P1NP ≥ 38 % K or ≥ 30 % V)": for P1NP the general change suffices."""
+    needed = knowledge.number(_LEAST_CHANGES[change.after.marker])
+    if change.after.marker == "p1np":
+        needed = min(needed, knowledge.number("lsc_general"))
+    return -change.percent >= needed
+
+
+def _is_low_enough(result: MarkerResult, profile: PatientProfile, knowledge: Knowledge) -> bool:
+    """P1NP below its target, or any marker in the lower half of the premenopausal (young-adult) interval."""
+    value = result.value.exact
+    if value is None:
+        return False
+    if result.marker == "p1np" and value < knowledge.number("p1np_target"):
+        return True
+    limits = young_adult_limits(result, profile, knowledge)
+    return limits is not None and value <= (limits[0] + limits[1]) / 2

@@ -1,0 +1,71 @@
+"""Every input in use with the limits it was read against, and where the laboratory reads it otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from adapter.clinical.assessment import Evidence
+from adapter.clinical.profile import PatientProfile
+from adapter.clinical.results import MarkerResult
+from adapter.engines.limits import limits_for, read_against
+from adapter.knowledge.model import Knowledge
+from adapter.problems import Problem, ProblemCode, Severity
+
+# v3 ObservationInterpretation and the old v2-0078 table agree on these.
+_LABORATORY_SAYS = {
+    **dict.fromkeys(("H", "HH", "HU", ">"), "H"),
+    **dict.fromkeys(("L", "LL", "LU", "<"), "L"),
+    "N": "N",
+}
+
+
+def evidence_of(
+    profile: PatientProfile,
+    knowledge: Knowledge,
+    *,
+    set_aside: Collection[str],
+    unread: Collection[str],
+    baselines: Iterable[MarkerResult],
+) -> tuple[Evidence, ...]:
+    """The patient, every result in use, and every recorded factor.
+
+    Args:
+        profile: What came.
+        knowledge: Limits.
+        set_aside: Places of the results that the engines refused.
+        unread: Markers that are shown and not called low, normal or high.
+        baselines: Older results that the change under treatment was read from.
+    """
+    current = [r for r in (*profile.results.values(), *profile.dxa) if r.where not in set_aside]
+    return (
+        *([Evidence(result=profile.patient)] if profile.patient.known else []),
+        *(_read(result, profile, knowledge, is_read=result.marker not in unread) for result in current),
+        *(Evidence(result=result) for result in baselines),
+        *(Evidence(result=factor) for factor in profile.factors),
+    )
+
+
+def disagreements(evidence: Iterable[Evidence]) -> tuple[Problem, ...]:
+    """Where our reading is not the laboratory's own ("a conflict is reported, never hidden")."""
+    return tuple(
+        Problem(
+            ProblemCode.INTERPRETATION_DIFFERS,
+            item.result.where,
+            f"{item.result.marker}: the laboratory says {'/'.join(sorted(said))}, against {item.limits.text} it is {item.reading}",
+            "our reading was used, and the laboratory's stays as it is",
+            item.result.resource,
+            Severity.WARNING,
+        )
+        for item in evidence
+        if isinstance(item.result, MarkerResult) and item.limits and item.reading
+        if (said := _laboratory_says(item.result)) and item.reading not in said
+    )
+
+
+def _read(result: MarkerResult, profile: PatientProfile, knowledge: Knowledge, *, is_read: bool) -> Evidence:
+    limits = limits_for(result, profile, knowledge) if is_read else None
+    return Evidence(result=result, limits=limits, reading=read_against(result.value, limits).letter)
+
+
+def _laboratory_says(result: MarkerResult) -> set[str]:
+    return {_LABORATORY_SAYS[code] for code in result.interpretation if code in _LABORATORY_SAYS}

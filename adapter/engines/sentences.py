@@ -1,0 +1,84 @@
+"""What the assessment says, sentence by sentence, in the order to be read: gates, stratum, turnover, plan, flags, cautions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from adapter.clinical.assessment import Finding, Turnover
+from adapter.clinical.results import MarkerResult, RiskFactor
+from adapter.engines.case import Case
+from adapter.engines.fractures import very_high_triggers
+from adapter.engines.monitoring import Course
+from adapter.engines.stratum import Placing
+from adapter.engines.turnover import Markers
+from adapter.engines.wording import dated, day, finding
+
+# Short names that are the same in every language.
+_NAMES: Mapping[str, str] = {
+    "frax-mof": "FRAX MOF",
+    "frax-hip": "FRAX hip",
+    "dxa-t-score": "T",
+    "p1np": "P1NP",
+    "ctx": "β-CTX",
+    "ntx": "NTX",
+    "urine-ntx-creatinine": "NTX/Cr",
+    "bone-alp": "BALP",
+}
+
+
+def gate_sentences(case: Case, fired: tuple[str, ...]) -> Iterator[Finding]:
+    """One sentence per gate."""
+    for gate in fired:
+        rests_on = {
+            "N6": [case.kidney.result] if case.kidney.result else [],
+            "N7": [*case.medicines],
+            "N10": [*case.reported_frax.results],
+        }.get(gate, [])
+        values = {"egfr": case.kidney.text} if gate == "N6" and case.kidney.text else {}
+        yield finding(gate, f"gate.{gate}", case.knowledge, values, rests_on)
+
+
+def stratum_sentences(case: Case, placing: Placing) -> Iterator[Finding]:
+    """Why this stratum, and which more severe rows could not be excluded."""
+    decisive: list[MarkerResult | RiskFactor] = [
+        *case.frax.results,
+        *case.density.results[:1],
+        *case.profile.having("fracture"),
+    ]
+    values = {"inputs": "; ".join(_told(item) for item in decisive)}
+    if placing.rule == "B1":
+        triggers = very_high_triggers(case.profile, case.density, case.knowledge)
+        values["triggers"] = ", ".join(name for name, holds in triggers.items() if holds)
+    yield finding(placing.rule, f"rule.{placing.rule}", case.knowledge, values, decisive)
+    if placing.undetermined:
+        rows = {"rules": ", ".join(placing.undetermined)}
+        yield finding("more-severe-row-open", "caution.more-severe-row-open", case.knowledge, rows)
+
+
+def turnover_sentence(case: Case, turnover: Turnover, markers: Markers) -> Finding:
+    """What the markers say, with the values and limits that say so."""
+    reads = ((markers.resorption, markers.resorption_reads), (markers.formation, markers.formation_reads))
+    values = {
+        "markers": "; ".join(
+            _told(result) if reading.limits is None else f"{_told(result)} [{reading.limits.text}]"
+            for result, reading in reads
+            if result is not None
+        )
+    }
+    return finding(f"T-{turnover}", f"finding.turnover.{turnover}", case.knowledge, values, markers.used)
+
+
+def plan_sentence(case: Case, plan: str, course: Course | None) -> Finding:
+    """What the pathway suggests that the clinician consider."""
+    if course is None:
+        return finding(plan, f"plan.{plan}", case.knowledge)
+    values = {"changes": "; ".join(f"{_NAMES[c.after.marker]} {c.text}" for c in course.changes)}
+    rests_on = [result for change in course.changes for result in (change.before, change.after)]
+    return finding(plan, f"plan.{plan}.{course.response}", case.knowledge, values, [*rests_on, *case.medicines])
+
+
+def _told(item: MarkerResult | RiskFactor) -> str:
+    if isinstance(item, MarkerResult):
+        site = f" {item.site}" if item.site else ""
+        return f"{_NAMES[item.marker]}{site} {dated(item)}"
+    return f"{item.kind} {item.site or '?'} ({day(item.since)})"
