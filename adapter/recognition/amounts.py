@@ -8,9 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from adapter.clinical.results import (
-    Concept,
     LabResult,
-    ReportedOther,
     ReportedQuantity,
     ReportedRange,
     ReportedRatio,
@@ -120,11 +118,8 @@ def _received(result: LabResult, *, read_text: bool) -> _Received | Problem:
             return _from_ratio(result, numerator, denominator)
         case ReportedText(text=text):
             return _from_text(result, text, read_text=read_text)
-        case Concept():
-            return _problem(result, ProblemCode.VALUE_TYPE, "the value is a concept where a number was expected")
-        case ReportedOther(type=type_):
-            return _problem(result, ProblemCode.VALUE_TYPE, f"the value is of type {type_} where a number was expected")
-    return _problem(result, ProblemCode.VALUE_MISSING, "there is no value")
+        case _:
+            return _problem(result, ProblemCode.VALUE_TYPE, "the value is of a type that holds no number")
 
 
 def _from_quantity(result: LabResult, quantity: ReportedQuantity) -> _Received | Problem:

@@ -13,6 +13,7 @@ from adapter.recognition.markers import bmd_said_in
 
 # What we wrote ourselves is no evidence.
 OWN_METHOD = "joint-pathway-frax-bmd-btm"
+_ANY_OSTEOPOROTIC_FRACTURE = "443165006"
 _TEN_YEARS = Decimal(10)
 
 
@@ -73,14 +74,15 @@ def _understood(prediction: ReportedPrediction, knowledge: Knowledge, *, in_perc
 
 
 def _outcome(outcome: Concept, knowledge: Knowledge) -> str:
+    """``frax-hip`` or ``frax-mof``, by the code of the fracture or by its words; empty if it is neither."""
     for coding, _ in canonical_codings(outcome, knowledge):
         for known in knowledge.factor_codes_of(coding.system, coding.code):
-            if known.factor == "fracture":
-                return "frax-hip" if known.site == "hip" else "frax-mof"
+            if known.factor == "fracture" and (known.site == "hip" or known.code == _ANY_OSTEOPOROTIC_FRACTURE):
+                return "frax-hip" if known.site else "frax-mof"
     words = outcome.text.lower()
     if "major osteoporotic" in words or "主要骨质疏松" in words:
         return "frax-mof"
-    return "frax-hip" if "hip" in words or "髋" in words else ""
+    return "frax-hip" if "hip fracture" in words or "髋部骨折" in words else ""
 
 
 def _problem(prediction: ReportedPrediction, code: ProblemCode, what: str) -> Problem:

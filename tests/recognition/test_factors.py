@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from adapter.clinical.results import Coding, Concept, ReportedOther, ReportedQuantity, RiskFactor, StatementKind
+from adapter.knowledge.model import FactorAnswer, Sureness
 from adapter.problems import Problem, ProblemCode
 from adapter.recognition.codes import factor_answer
 from adapter.recognition.factors import answer_of, factors_of
@@ -133,3 +135,19 @@ def test_an_answer_of_an_unexpected_type_is_set_aside() -> None:
     outcome = answered("72166-2", ReportedOther("Attachment"))
     assert isinstance(outcome, Problem)
     assert outcome.code is ProblemCode.VALUE_TYPE
+
+
+def test_the_code_that_says_more_about_a_fracture_is_kept() -> None:
+    both = Concept((Coding(SNOMED, "5913000"), Coding(SNOMED, "704334005"), Coding(SNOMED, "5913000")))
+    given = msgspec.structs.replace(statement(CONDITION, SNOMED, "1"), code=both)
+    (found,) = factors_of(given, knowledge())
+    assert found.fragility is True
+
+
+def test_a_question_whose_code_alone_says_yes_needs_no_value() -> None:
+    answer = FactorAnswer(
+        system="urn:x", code="1", factor="dialysis", reads="present", source="test", sureness=Sureness.DECISION
+    )
+    found = answer_of(lab("1"), answer, knowledge())
+    assert isinstance(found, RiskFactor)
+    assert found.present

@@ -148,3 +148,10 @@ def test_a_preliminary_result_makes_the_profile_preliminary() -> None:
 def test_months_are_counted_by_the_calendar(day: str, months: int, earlier: str) -> None:
     moment = datetime.fromisoformat(day).replace(tzinfo=UTC)
     assert months_before(moment, months).date().isoformat() == earlier
+
+
+def test_some_results_never_grow_too_old() -> None:
+    ageless = {name for name, known in knowledge().markers.items() if known.max_age_months is None}
+    result = marker(min(ageless), "1.6", effective=time("2001-01-01"))
+    assert gathered([result]).profile.history[result.marker] == (result,)
+    assert gathered([result]).set_aside == ()

@@ -105,3 +105,16 @@ def test_the_assay_is_what_method_device_and_laboratory_say() -> None:
 def test_a_time_without_zone_is_flagged() -> None:
     result = understood(lab("41171-0", quantity("500", "pg/mL"), effective=time("2026-06-01T08:00:00")))
     assert ProblemCode.TIME_ZONE_MISSING in result.cautions
+
+
+def test_a_coded_body_site_that_is_not_known_says_nothing() -> None:
+    elsewhere = Concept((Coding(SNOMED, "1"),))
+    assert understood(lab("38267-1", T_SCORE, body_site=elsewhere)).site == "lumbar-spine"
+
+
+def test_a_density_measured_at_a_site_that_is_not_for_diagnosis_is_set_aside() -> None:
+    at_the_heel = knowledge().model_copy(update={"sites": {"calcaneus": "calcaneus"}})
+    result = lab("38267-1", T_SCORE, body_site=Concept(text="calcaneus"))
+    outcome = recognise(result, at_the_heel, RecognitionOptions())
+    assert isinstance(outcome, Problem)
+    assert outcome.code is ProblemCode.SITE_NOT_DIAGNOSTIC

@@ -79,3 +79,9 @@ def test_the_outcome_may_be_in_words() -> None:
     assert hip.marker == "frax-hip"
     assert isinstance(major, MarkerResult)
     assert major.marker == "frax-mof"
+
+
+def test_a_fracture_elsewhere_is_neither_outcome() -> None:
+    wrist = Concept((Coding(SNOMED, "704336007"), Coding(SNOMED, "38341003")))
+    (found,) = frax_of([prediction(wrist, "12.4")], knowledge())
+    assert isinstance(found, Problem)
