@@ -46,7 +46,7 @@ def _patient_page(patient: PatientOutcome, teller: Teller) -> str:
     lines = [
         f"{assessment.patient.reference}  {assessment.as_of.date()}",
         account.headline,
-        *(text for text in (account.plan, account.grounds) if text),
+        *(text for text in (*account.alerts, account.plan, account.grounds) if text),
         *_listed("", account.remarks),
         *_listed(teller.say("page.used"), [_used_line(used) for used in account.used]),
         *_listed(teller.say("page.scores"), account.scores),

@@ -18,7 +18,7 @@ def narrative(account: Account, teller: Teller) -> dict[str, str]:
     body = "".join(
         (
             f"<h2>{_safe(say('page.title'))}</h2><p><b>{_safe(account.headline)}</b></p>",
-            *(f"<p>{_safe(text)}</p>" for text in (account.plan, account.grounds) if text),
+            *(f"<p>{_safe(text)}</p>" for text in (*account.alerts, account.plan, account.grounds) if text),
             _list("", account.remarks),
             _table(say("page.used"), [say(column) for column in _COLUMNS], account.used),
             _list(say("page.scores"), account.scores),

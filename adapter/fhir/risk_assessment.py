@@ -147,6 +147,7 @@ def _years(number: int) -> dict[str, Any]:
 
 def _notes(assessment: Assessment, account: Account, teller: Teller) -> Iterable[str]:
     """What the elements above do not say; the disclaimer stands last."""
+    yield from account.alerts
     yield from account.remarks
     for score, line in zip(assessment.scores, account.scores, strict=True):
         if not is_probability(score):

@@ -31,14 +31,16 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         headline: Category, turnover state, and whether it is preliminary.
+        alerts: What is to be read before the plan: critical values and gates.
         grounds: Why this category: the sentences of the rule that decided.
         plan: What the pathway suggests that the clinician consider; empty where a gate leaves no plan.
-        remarks: Every other finding: gates, turnover, flags, cautions.
+        remarks: Every other finding: turnover, flags, cautions.
         scores: One line per probability or index, in the order of ``assessment.scores``.
         set_aside: One line per reason, with the resources it concerns.
     """
 
     headline: str
+    alerts: tuple[str, ...]
     grounds: str
     plan: str
     remarks: tuple[str, ...]
@@ -74,12 +76,13 @@ class Teller(msgspec.Struct, frozen=True):
 
     def account(self, assessment: Assessment, problems: Sequence[Problem]) -> Account:
         """The whole assessment in words; problems are what was set aside and what was used with a caution."""
-        grounds, plan, remarks = self._findings(assessment)
+        alerts, grounds, plan, remarks = self._findings(assessment)
         cautions = [*assessment.cautions, *(problem for problem in problems if problem.used)]
         return Account(
             headline=self._headline(assessment),
-            grounds=grounds,
-            plan=plan,
+            alerts=tuple(alerts),
+            grounds=" ".join(grounds),
+            plan=" ".join(plan),
             remarks=(*remarks, *self._problems(cautions)),
             used=tuple([self._used(evidence, assessment) for evidence in assessment.evidence]),
             scores=tuple([self._score(score) for score in assessment.scores]),
@@ -108,18 +111,23 @@ class Teller(msgspec.Struct, frozen=True):
         )
         return f"{headline} {self.say('page.preliminary')}" if assessment.preliminary else headline
 
-    def _findings(self, assessment: Assessment) -> tuple[str, str, list[str]]:
-        """Each finding once: as grounds of the category, as plan, or as a remark."""
-        grounds, plan, remarks = [], [], []
+    def _findings(self, assessment: Assessment) -> tuple[list[str], list[str], list[str], list[str]]:
+        """Each finding once: as alert, as grounds of the category, as plan, or as a remark."""
+        alerts: list[str] = []
+        grounds: list[str] = []
+        plan: list[str] = []
+        remarks: list[str] = []
         for finding in assessment.findings:
-            sentence = self._finding(finding)
             if finding.rule == assessment.stratum_rule:
-                grounds.append(sentence)
+                place = grounds
             elif finding.rule == assessment.plan:
-                plan.append(sentence)
+                place = plan
+            elif finding.rule in assessment.gates or finding.rule.startswith("critical-"):
+                place = alerts
             else:
-                remarks.append(sentence)
-        return " ".join(grounds), " ".join(plan), remarks
+                place = remarks
+            place.append(self._finding(finding))
+        return alerts, grounds, plan, remarks
 
     def _finding(self, finding: Finding) -> str:
         """The sentence with its rule, and where the rule comes from."""

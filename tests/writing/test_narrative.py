@@ -18,6 +18,7 @@ from adapter.knowledge.model import Knowledge
 from adapter.problems import Problem, ProblemCode
 from tests.writing.building import PATIENT, assessment, result, written
 
+SHOWN = ("value", "date", "limit")
 ALLOWED = {"div", "h2", "h3", "p", "b", "ul", "li", "table", "thead", "tbody", "tr", "th", "td"}
 
 
@@ -50,6 +51,13 @@ def test_the_page_shows_digits_as_received_with_canonical_value_limits_and_sourc
     shown = text(page(knowledge))
     for part in ("0.812 ng/mL = 812.000 ng/L", "-1.90", "21.38–76.03 ug/L", "2025;31(11):1616 (V)", "2025-06"):
         assert part in shown
+
+
+def test_a_critical_value_and_a_gate_are_read_before_the_plan(knowledge: Knowledge) -> None:
+    urgent = Finding(rule="critical-calcium", text_key="flag.critical-calcium", values=dict.fromkeys(SHOWN, "3.4"))
+    gate = Finding(rule="N7", text_key="gate.N7")
+    div = page(knowledge, findings=(*assessment().findings, urgent, gate), gates=("N7",))
+    assert div.index("[critical-calcium") < div.index("[N7") < div.index("[P3") < div.index("[V1")
 
 
 def test_the_page_names_what_to_be_careful_about_beside_the_reading(knowledge: Knowledge) -> None:
