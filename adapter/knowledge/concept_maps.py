@@ -19,7 +19,8 @@ from adapter.knowledge.model import LOINC, MARKER_SYSTEM, MappedCode
 
 PRODUCT = "urn:osteo-fhir:"
 _MANY = {"unit": "units", "flag": "flags"}
-# "wider: the target mapping is wider in meaning than the source concept" (hl7.org/fhir/R4/valueset-concept-map-equivalence.html).
+# "The target mapping is wider in meaning than the source concept"
+# (hl7.org/fhir/R4/valueset-concept-map-equivalence.html).
 # A narrower or inexact target would claim more than the source said, so it is refused.
 _SAFE = ("equal", "equivalent", "wider", "subsumes")
 _LEFT_OUT = ("unmatched", "disjoint")
@@ -63,7 +64,11 @@ def facts_of_concept_map(file: str, resource: Mapping[str, Any], findings: list[
 def _listed(parent: Mapping[str, Any], name: str, where: str) -> list[tuple[str, Mapping[str, Any]]]:
     rows = parent.get(name)
     dot = f"{where}." if where else ""
-    return [(f"{dot}{name}[{i}]", row) for i, row in enumerate(rows if isinstance(rows, list) else []) if isinstance(row, dict)]
+    return [
+        (f"{dot}{name}[{i}]", row)
+        for i, row in enumerate(rows if isinstance(rows, list) else [])
+        if isinstance(row, dict)
+    ]
 
 
 def _row(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from string import Formatter
+from typing import Any
 
 from adapter.knowledge.concept_maps import CodeLink
 from adapter.knowledge.file_format import FactKey
@@ -12,42 +13,17 @@ from adapter.knowledge.layers import Layer, named
 from adapter.knowledge.model import LOINC, Limit, MappedCode, Marker, UnitFactor
 
 _CODED = ("code", "denied", "statement", "question")
-_TEXT_MAX = 300
 
 
 def misfits(layer: Layer) -> Iterator[Finding]:
     """Everything that does not fit, in no particular order."""
     for key, fact in layer.facts.items():
-        for expected in _misfit(key, fact, layer):
-            yield Finding(layer.files[key], named(key), expected)
+        check = _CHECKS.get(type(fact))
+        expected = [*check(fact, layer)] if check else []
+        if key[0] in _CODED:
+            expected += _code_misfit(key, layer)
+        yield from (Finding(layer.files[key], named(key), each) for each in expected)
     yield from _incomplete_texts(layer)
-
-
-def placeholders(text: str) -> frozenset[str]:
-    """The names a text wants filled in; raises ``ValueError`` where its braces do not match."""
-    return frozenset(name for _, name, _, _ in Formatter().parse(text) if name is not None)
-
-
-def _misfit(key: FactKey, fact: object, layer: Layer) -> Iterator[str]:
-    if key[0] in _CODED:
-        yield from _code_misfit(key, layer)
-    match fact:
-        case MappedCode():
-            yield from _mapped_misfit(fact, layer)
-        case CodeLink():
-            if ("code", LOINC, fact.loinc) not in layer.facts and ("question", LOINC, fact.loinc) not in layer.facts:
-                yield f"expected a LOINC code that is mapped here, not {fact.loinc}"
-        case UnitFactor():
-            if ("marker", fact.marker) not in layer.facts:
-                yield f"expected a known marker, not {fact.marker!r}"
-            if fact.factor <= 0:
-                yield "expected a factor above 0"
-        case Marker():
-            factors = [unit for kind, *rest in layer.facts if kind == "unit" and rest[0] == fact.id for unit in rest[1:]]
-            if factors and fact.unit not in factors:
-                yield f"expected a factor for its own unit {fact.unit}"
-        case Limit():
-            yield from _limit_misfit(fact, layer)
 
 
 def _code_misfit(key: FactKey, layer: Layer) -> Iterator[str]:
@@ -81,25 +57,51 @@ def _limit_misfit(limit: Limit, layer: Layer) -> Iterator[str]:
         yield "expected low to be at most high"
 
 
+def _factor_misfit(row: UnitFactor, layer: Layer) -> Iterator[str]:
+    if ("marker", row.marker) not in layer.facts:
+        yield f"expected a known marker, not {row.marker!r}"
+    if row.factor <= 0:
+        yield "expected a factor above 0"
+    marker = layer.facts.get(("marker", row.marker))
+    if isinstance(marker, Marker) and ("unit", row.marker, marker.unit) not in layer.facts:
+        yield f"expected a factor for the marker's own unit {marker.unit} too"
+
+
+def _link_misfit(link: CodeLink, layer: Layer) -> Iterator[str]:
+    meant = (("code", LOINC, link.loinc), ("question", LOINC, link.loinc))
+    if not any(key in layer.facts for key in meant):
+        yield f"expected a LOINC code that is mapped here, not {link.loinc}"
+
+
+_CHECKS: Mapping[type, Callable[[Any, Layer], Iterator[str]]] = {
+    MappedCode: _mapped_misfit,
+    CodeLink: _link_misfit,
+    UnitFactor: _factor_misfit,
+    Limit: _limit_misfit,
+}
+
+
 def _incomplete_texts(layer: Layer) -> Iterator[Finding]:
-    languages = {key[1]: layer.files[key] for key in layer.facts if key[0] == "text"}
+    """Every language says everything, and fills in the same names."""
+    wanted: dict[str, dict[str, frozenset[str] | None]] = {}
     for key, text in layer.facts.items():
-        if key[0] != "text":
-            continue
-        wanted = _placeholders_or_none(str(text))
-        if wanted is None:
-            yield Finding(layer.files[key], named(key), "expected braces that match")
-            continue
-        for language in languages.keys() - {key[1]}:
-            other = layer.facts.get(("text", language, key[2]))
-            if other is None:
-                yield Finding(languages[language], f"text {language}|{key[2]}", f"expected, since {key[1]} has it")
-            elif _placeholders_or_none(str(other)) != wanted:
-                yield Finding(layer.files[key], named(key), f"expected the same placeholders as in {language}")
+        if key[0] == "text":
+            wanted.setdefault(key[2], {})[key[1]] = placeholders(str(text))
+    files = {key[1]: layer.files[key] for key in layer.facts if key[0] == "text"}
+    for text, names in wanted.items():
+        for language in files.keys() - names.keys():
+            yield Finding(files[language], f"text {language}|{text}", f"expected, since {min(names)} has it")
+        if None in names.values():
+            yield Finding(files[min(names)], f"text {text}", "expected braces that match")
+        elif len(set(names.values())) > 1:
+            yield Finding(files[max(names)], f"text {text}", f"expected the same placeholders in {', '.join(names)}")
 
 
-def _placeholders_or_none(text: str) -> frozenset[str] | None:
+def placeholders(text: str) -> frozenset[str] | None:
+    """The names a text wants filled in; ``None`` where its braces do not match."""
+    if "{" not in text and "}" not in text:
+        return frozenset()
     try:
-        return placeholders(text)
+        return frozenset(name for _, name, _, _ in Formatter().parse(text) if name is not None)
     except ValueError:
         return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from itertools import product
 
 from adapter.clinical.values import Value
 from adapter.knowledge.model import (
@@ -72,17 +73,15 @@ class DeniedRows(Cited):
     def facts(self) -> Iterator[Fact]:
         """One denied code each."""
         for code in self.codes:
-            row = DeniedCode(
-                system=self.system, code=code, why=self.why, source=self.source, sureness=self.sureness
-            )
+            row = DeniedCode(system=self.system, code=code, why=self.why, source=self.source, sureness=self.sureness)
             yield ("denied", self.system, code), row
 
 
 class StatementRows(Cited):
-    """Codes of one system that state one risk factor and share a source."""
+    """Codes that state one risk factor and share a source; ``systems`` says in which code systems they are the same."""
 
     factor: str
-    system: str
+    systems: tuple[str, ...]
     codes: Mapping[str, str]
     prefix: bool = False
     exclude: tuple[str, ...] = ()
@@ -92,9 +91,9 @@ class StatementRows(Cited):
 
     def facts(self) -> Iterator[Fact]:
         """One factor code each."""
-        for code, display in self.codes.items():
+        for system, (code, display) in product(self.systems, self.codes.items()):
             row = FactorCode(
-                system=self.system,
+                system=system,
                 code=code,
                 display=display,
                 factor=self.factor,
@@ -106,7 +105,7 @@ class StatementRows(Cited):
                 source=self.source,
                 sureness=self.sureness,
             )
-            yield ("statement", self.system, code, self.factor), row
+            yield ("statement", system, code, self.factor), row
 
 
 class SystemRows(Value):

@@ -83,19 +83,21 @@ def _facts_of_toml(file: str, data: dict[str, Any], findings: list[Finding]) -> 
         return iter(())
 
 
-def _place(data: Any, loc: tuple[int | str, ...]) -> str:
+def _place(data: object, loc: tuple[int | str, ...]) -> str:
     """The path of a key, with the id of the row where it has one: ``limit[3] (p1np-men-china).low``."""
     words = ""
     for step in loc:
-        data = data[step] if isinstance(data, (dict, list)) and _has(data, step) else None
+        data = _below(data, step)
         words += f"[{step}]" if isinstance(step, int) else f".{step}"
         if isinstance(step, int) and isinstance(data, dict):
             words += f" ({data.get('id') or data.get('marker') or data.get('factor') or data.get('unit') or '?'})"
     return words.removeprefix(".")
 
 
-def _has(data: dict[str, Any] | list[Any], step: int | str) -> bool:
-    return step in data if isinstance(data, dict) else isinstance(step, int) and step < len(data)
+def _below(data: object, step: int | str) -> object:
+    if isinstance(data, dict):
+        return data.get(step)
+    return data[step] if isinstance(data, list) and isinstance(step, int) and step < len(data) else None
 
 
 def _expected(message: str) -> str:

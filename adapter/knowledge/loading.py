@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from adapter.clinical.values import Value
 from adapter.errors import MappingsInvalid
 from adapter.knowledge.concept_maps import CodeLink
 from adapter.knowledge.consistency import misfits
 from adapter.knowledge.file_format import About, FactKey
 from adapter.knowledge.findings import Finding
-from adapter.knowledge.layers import Layer, merged
+from adapter.knowledge.layers import merged
 from adapter.knowledge.model import (
     LOINC,
     Cited,
@@ -39,15 +41,21 @@ def load(files: Mapping[str, bytes]) -> Knowledge:
 
 def load_layers(layers: Sequence[Mapping[str, bytes]]) -> Knowledge:
     """The knowledge of several folders, later ones winning over earlier ones; what they change is in ``clashes``."""
+    facts, clashes, findings = assembled(layers)
+    about = facts.get(("about",))
+    if findings or not isinstance(about, About):
+        raise MappingsInvalid("\n".join(str(finding) for finding in findings))
+    return _knowledge(facts, about, clashes)
+
+
+def assembled(layers: Sequence[Mapping[str, bytes]]) -> tuple[dict[FactKey, object], tuple[str, ...], list[Finding]]:
+    """The facts of all layers, what later layers change, and everything that is wrong, in the order of the files."""
     findings: list[Finding] = []
     layer, clashes = merged(layers, findings)
     findings.extend(misfits(layer))
-    about = layer.facts.get(("about",))
-    if not isinstance(about, About):
+    if ("about",) not in layer.facts:
         findings.append(Finding("about.toml", "about", "expected the name and version of this set of mappings"))
-    if findings or not isinstance(about, About):
-        raise MappingsInvalid("\n".join(str(finding) for finding in sorted(findings)))
-    return _knowledge(layer.facts, about, clashes)
+    return layer.facts, clashes, sorted(findings)
 
 
 def _knowledge(facts: Mapping[FactKey, object], about: About, clashes: tuple[str, ...]) -> Knowledge:
@@ -85,12 +93,8 @@ def fingerprint(facts: Mapping[FactKey, object]) -> str:
 
 def _canonical(fact: object) -> str:
     if isinstance(fact, QFracture | Marker):  # they hold tables, whose order says nothing
-        return repr(_sorted(fact.model_dump()))
-    return repr(fact)
-
-
-def _sorted(data: Any) -> Any:
-    return [(key, _sorted(data[key])) for key in sorted(data)] if isinstance(data, dict) else data
+        return json.dumps(fact.model_dump(), default=str, sort_keys=True)
+    return repr(fact.__dict__ if isinstance(fact, Value) else fact)
 
 
 def _all(facts: Mapping[FactKey, object], kind: str, row: type[_T]) -> list[_T]:

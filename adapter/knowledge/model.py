@@ -56,9 +56,9 @@ class MappedCode(Cited):
     Attributes:
         property: LOINC property (MCnc, SCnc …); a unit of another dimension is refused.
         units: Canonical spelling of the units allowed for this code, each a key of the marker's factors.
-        specimen: ``serum``, ``blood``, ``urine``, ``urine-24h`` or empty; a stated specimen that contradicts is refused.
+        specimen: ``serum``, ``blood``, ``urine``, ``urine-24h`` or empty; a stated one that contradicts is refused.
         site: For DXA: site word as in ``MarkerResult.site``.
-        flags: Cautions that go with every result of this code, e.g. ``whole-blood``, ``d3-only``, ``total-intact-unknown``.
+        flags: Cautions that go with every result of this code: ``whole-blood``, ``d3-only``, ``total-intact-unknown`` …
         rank: Where several codes give one marker on one day, the lower rank is preferred (eGFR: CKD-EPI 2021 first).
     """
 
@@ -154,8 +154,8 @@ class FactorAnswer(Cited):
     """An Observation that asks about a risk factor, and how its value answers.
 
     Attributes:
-        reads: ``coded`` (``yes``/``no`` list the answer codes as ``system|code``), ``count`` (present where > 0, amount kept),
-            ``age`` (amount in years), ``boolean``, ``present`` (the code alone says it), ``date``.
+        reads: ``coded`` (``yes``/``no`` list the answer codes as ``system|code``), ``count`` (present where > 0, amount
+            kept), ``age`` (amount in years), ``boolean``, ``present`` (the code alone says it), ``date``.
     """
 
     system: str
@@ -263,7 +263,7 @@ class Knowledge(Value):
         unit_factors: By marker, then unit.
         unit_aliases: Spelling to UCUM.
         systems: Aliases of code-system URLs to the canonical URL.
-        specimens: The specimens that fit each ``system|code`` of a Specimen.type, in the words of ``MappedCode.specimen``.
+        specimens: What fits each ``system|code`` of a Specimen.type, in the words of ``MappedCode.specimen``.
         sites: Skeletal site per ``system|code`` of a body site, and per lower-case phrase.
         parameters: By id (``mof_high`` …).
         rules: Source and sureness per rule id (B1 … P13, N1 …, U1 …).
