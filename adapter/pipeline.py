@@ -124,15 +124,15 @@ def assess_patient(
     )
     assessment = assess(gathered.profile, knowledge, with_qfracture=options.with_qfracture)
     set_aside = _not_used(assessment, [*understood.problems, *gathered.set_aside])
+    cautions = tuple(problem for problem in understood.problems if problem.used)
     resources = write(
         assessment,
         knowledge,
         release=release,
         language=options.language,
-        set_aside=set_aside,
+        set_aside=[*set_aside, *cautions],
         label_as_ai=options.label_as_ai,
     )
-    cautions = tuple(problem for problem in understood.problems if problem.used)
     irrelevant = tuple(sorted(understood.irrelevant))
     return PatientOutcome(assessment, tuple(set_aside), cautions, irrelevant, tuple(resources))
 

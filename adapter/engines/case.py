@@ -21,7 +21,7 @@ class Case(msgspec.Struct, frozen=True):
     """What the decision table asks about.
 
     Attributes:
-        frax: FRAX where it counts: empty under treatment (it is made for the untreated) and where it contradicts itself.
+        frax: FRAX where it counts: empty under treatment (it is for the untreated) and where it contradicts itself.
         reported_frax: FRAX as it came.
         contradiction: Why its halves cannot both be right; empty where they can.
         osteoporosis: OP of the decision table.

@@ -77,13 +77,8 @@ def vitamin_d_of(profile: PatientProfile) -> tuple[Interval, tuple[MarkerResult,
     d3, d2 = profile.results.get("vitamin-d3"), profile.results.get("vitamin-d2")
     if d3 is None:
         return None
-    if (
-        d2 is not None
-        and are_of_one_sample(d2.effective, d3.effective)
-        and d2.value.exact is not None
-        and d3.value.exact is not None
-    ):
-        return Interval.exactly(d2.value.exact + d3.value.exact), (d3, d2)
+    if d2 is not None and are_of_one_sample(d2.effective, d3.effective):
+        return _sum(d3.value, d2.value), (d3, d2)
     return Interval(d3.value.low, None, d3.value.low_open), (d3,)
 
 
@@ -137,14 +132,17 @@ def body_mass_index_scores(profile: PatientProfile) -> list[Score]:
 
 
 def _corrected(total: MarkerResult, albumin: MarkerResult, knowledge: Knowledge) -> Decimal | None:
-    """Calcium + 0.02 x (40 - albumin), where both are numbers, of one day, and albumin is not too low for the formula."""
-    if (
-        total.value.exact is None
-        or albumin.value.exact is None
-        or albumin.value.exact < knowledge.number("albumin_min")
-    ):
+    """Calcium + 0.02 x (40 - albumin), where both are numbers of one day and albumin is not too low for the formula."""
+    calcium, protein = total.value.exact, albumin.value.exact
+    if calcium is None or protein is None or protein < knowledge.number("albumin_min"):
         return None
     if not are_of_one_sample(total.effective, albumin.effective, int(knowledge.number("albumin_hours"))):
         return None
-    missing = knowledge.number("ca_correction_albumin") - albumin.value.exact
-    return total.value.exact + knowledge.number("ca_correction_factor") * missing
+    return calcium + knowledge.number("ca_correction_factor") * (knowledge.number("ca_correction_albumin") - protein)
+
+
+def _sum(one: Interval, other: Interval) -> Interval:
+    """Both concentrations together; one that is only known to be below a bound adds nothing to the lower end."""
+    low = (one.low or Decimal(0)) + (other.low or Decimal(0))
+    high = None if one.high is None or other.high is None else one.high + other.high
+    return Interval(low, high, one.low_open or other.low_open, one.high_open or other.high_open)

@@ -68,7 +68,7 @@ def shown_calcium(calcium: Calcium) -> str:
 
 
 def calcium_is_high(case: Case) -> Answer:
-    """Whether calcium is above the laboratory's upper limit (2.60 where it gave none), or above the paper's 2.75 anyway."""
+    """Whether calcium is above the laboratory's upper limit (2.60 where it gave none), or above the paper's 2.75."""
     calcium = case.ionized or case.calcium
     if calcium is None or calcium.limits is None:
         return False

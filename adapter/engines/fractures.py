@@ -97,14 +97,10 @@ def _fractured_recently(profile: PatientProfile, knowledge: Knowledge) -> Answer
 
 def _several_fractures(profile: PatientProfile, knowledge: Knowledge) -> Answer:
     """Whether there were several fragility fractures; two records may be of one fracture, so that is open at first."""
-    recorded = [fracture for fracture in fractures(profile) if fracture.fragility is not False]
     many = int(knowledge.number("fractures_many"))
-    groups = combinations(recorded, many)
     return any_of(
-        all_of(
-            (*(f.fragility for f in group), *(_differ(one, other, knowledge) for one, other in combinations(group, 2)))
-        )
-        for group in groups
+        all_of((*(f.fragility for f in group), *(_differ(*pair, knowledge) for pair in combinations(group, 2))))
+        for group in combinations(fractures(profile), many)
     )
 
 
@@ -117,10 +113,9 @@ def _differ(one: RiskFactor, other: RiskFactor, knowledge: Knowledge) -> Answer:
         return True
     if one.since is None or other.since is None:
         return None
-    healed = months_before(
-        max(one.since, other.since, key=_end).earliest, int(knowledge.number("btm_fracture_block_months"))
-    )
-    return True if one.code != other.code and min(one.since, other.since, key=_end).latest < healed else None
+    earlier, later = sorted((one.since, other.since), key=_end)
+    healed = months_before(later.earliest, int(knowledge.number("btm_fracture_block_months")))
+    return True if one.code != other.code and earlier.latest < healed else None
 
 
 def _end(time: ClinicalTime) -> datetime:

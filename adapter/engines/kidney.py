@@ -58,8 +58,8 @@ class Kidney(msgspec.Struct, frozen=True):
 def kidney_of(profile: PatientProfile, knowledge: Knowledge) -> Kidney:
     """The eGFR to be used.
 
-    A reported CKD-EPI 2021 that is no older than the creatinine is taken as it is. Any other reported eGFR (2009, MDRD) gives
-    way to one computed from creatinine, and is used where there is no creatinine.
+    A reported CKD-EPI 2021 that is no older than the creatinine is taken as it is. Any other reported eGFR (2009, MDRD)
+    gives way to one computed from creatinine, and is used where there is no creatinine.
     """
     severe = any_of(is_current(factor, profile.as_of) for factor in profile.having(*_SEVERE_DISEASE))
     reported, creatinine = profile.results.get("egfr"), profile.results.get("creatinine")

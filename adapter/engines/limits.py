@@ -74,7 +74,7 @@ def threshold(marker: str, purpose: str, profile: PatientProfile, knowledge: Kno
         for limit in knowledge.limits.get(marker, ())
         if limit.purpose == purpose and not limit.assay and _is_for(limit, profile)
     ]
-    return min(fitting, key=lambda limit: (limit.authority != Authority.SITE, limit.rank), default=None)
+    return min(fitting, key=lambda limit: (limit.authority != Authority.SITE.value, limit.rank), default=None)
 
 
 def _fits(limit: Limit, result: MarkerResult, profile: PatientProfile) -> bool:
@@ -194,7 +194,7 @@ def _shown(low: Decimal | None, high: Decimal | None, unit: str) -> str:
 def young_adult_limits(
     result: MarkerResult, profile: PatientProfile, knowledge: Knowledge
 ) -> tuple[Decimal, Decimal] | None:
-    """The young-adult (premenopausal) interval the mappings hold for this marker; a report's own range may be another."""
+    """The young-adult (premenopausal) interval in the mappings for this marker; a report's own range may be another."""
     known = [limit for limit in knowledge.limits.get(result.marker, ()) if limit.purpose == REFERENCE]
     fitting = [limit for limit in known if _fits(limit, result, profile)]
     for authority in (Authority.SITE, Authority.FALLBACK):

@@ -61,7 +61,7 @@ class Course(msgspec.Struct, frozen=True):
 
 
 def course_of(case: Case) -> Course:
-    """The change of every marker that can be compared, and the response they agree on; undetermined where they do not."""
+    """The change of every marker that can be compared, and the response they agree on, if they do."""
     profile, knowledge, start = case.profile, case.knowledge, began(case.medicines)
     changes = tuple(c for marker in _LEAST_CHANGES if start and (c := _change(marker, profile, start, knowledge)))
     kinds = {medicine.kind for medicine in case.medicines}
@@ -105,7 +105,7 @@ def _baseline(
 
 
 def _is_comparable(result: MarkerResult) -> bool:
-    """A number, by an assay that is named ("different assay or laboratory: not comparable"), and no CTX after a meal."""
+    """A number, by an assay that is named (two assays or laboratories do not compare), and no CTX after a meal."""
     return (
         result.value.exact is not None
         and bool(result.assay)
@@ -122,7 +122,7 @@ def _responds(change: Change, kinds: set[str], profile: PatientProfile, knowledg
 
 
 def _fell_enough(change: Change, knowledge: Knowledge) -> bool:
-    """ "Adequate if fall ≥ LSC (P1NP ≥ 38 % K or ≥ 30 % V)": for P1NP the general change suffices."""
+    """Whether a marker fell by its least significant change; for P1NP the general one suffices ("≥ 38 % or ≥ 30 %")."""
     needed = knowledge.number(_LEAST_CHANGES[change.after.marker])
     if change.after.marker == "p1np":
         needed = min(needed, knowledge.number("lsc_general"))

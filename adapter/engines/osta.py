@@ -34,7 +34,7 @@ def osta_of(profile: PatientProfile, knowledge: Knowledge) -> Score | None:
 
 
 def _category(value: Decimal, knowledge: Knowledge) -> str:
-    """ "China/Koh: > -1 low, -1 to -4 medium, < -4 high"."""
+    """The Chinese cut-offs: above -1 low, -1 to -4 medium, below -4 high."""
     if value > knowledge.number("osta_low"):
         return "low"
     return "high" if value < knowledge.number("osta_high") else "medium"

@@ -17,7 +17,7 @@ _MODERATE: Mapping[Turnover, str] = {
     # Undetermined is no state to act on: like an unusable marker, it leaves the decision open.
     **dict.fromkeys(_OPEN, "P7"),
 }
-# P9 for everything else: markers that are normal, missing or unusable neither delay nor withhold what density or FRAX indicate.
+# P9 for everything else: markers that are normal, missing or unusable neither delay nor withhold treatment.
 _HIGH: Mapping[Turnover, str] = {Turnover.HIGH: "P8", **dict.fromkeys(_LOW, "P10")}
 
 

@@ -1,9 +1,9 @@
 """Compare at clinical precision: a threshold is met or missed by what a clinician sees, not by digits a computer added.
 
 T-scores, FRAX probabilities and eGFR are reported to one decimal, so they are rounded to one decimal before they meet a
-threshold: ``-2.4999999999999996``, as seen in synthetic records, is the T-score -2.5. Everything else is compared with all
-its digits, against limits that the mappings state in the unit of their source and convert with the same factor as the
-results: a result of exactly 20 ng/mL is never below a limit of 20 ng/mL.
+threshold: ``-2.4999999999999996``, as seen in synthetic records, is the T-score -2.5. Everything else is compared with
+all its digits, against limits that the mappings state in the unit of their source and convert with the same factor as
+the results: a result of exactly 20 ng/mL is never below a limit of 20 ng/mL.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""QFracture-2012, for information only: the published equations, and never outside the ages and body sizes they were made for.
+"""QFracture-2012, for information only: the published equations, never outside the ages and body sizes they are for.
 
 It never sets the stratum, and FRAX thresholds never apply to it. ClinRisk's disclaimer stands beside every score.
 """
@@ -25,7 +25,7 @@ _OUTCOMES: Mapping[str, str] = {"mof": "major-osteoporotic-fracture", "hip": "hi
 _CAVEATS = ("caveat.qfracture-informs", "caveat.qfracture-population", "caveat.qfracture-none-recorded")
 _DISCLAIMER = "score.qfracture-disclaimer"
 _DIGITS = 40
-# Numbers of categories in the mappings. Where a record says only that somebody smokes or drinks, it is the least it can mean.
+# Numbers of categories in the mappings. A record that only says that somebody smokes or drinks means the least it can.
 _NOT_RECORDED = 1
 _FORMER_SMOKER, _LIGHT_SMOKER = 1, 2
 _DRINKS_THREE_UNITS = 3
@@ -134,7 +134,7 @@ def _flags(profile: PatientProfile, engine: QFracture) -> frozenset[str]:
 
 
 def _counts(factor: RiskFactor, profile: PatientProfile) -> bool:
-    """Whether a record sets its flag: medicines while taken, fractures of the four sites, anything else once recorded."""
+    """Whether a record sets its flag: medicines while taken, fractures of the four sites, all else once recorded."""
     if not factor.present or (factor.kind == "fracture" and factor.site not in _FRACTURE_SITES):
         return False
     return factor.kind not in _MEDICINES or is_current(factor, profile.as_of) is True

@@ -51,7 +51,8 @@ def disagreements(evidence: Iterable[Evidence]) -> tuple[Problem, ...]:
         Problem(
             ProblemCode.INTERPRETATION_DIFFERS,
             item.result.where,
-            f"{item.result.marker}: the laboratory says {'/'.join(sorted(said))}, against {item.limits.text} it is {item.reading}",
+            f"{item.result.marker}: the laboratory says {'/'.join(sorted(said))}, "
+            f"against {item.limits.text} it is {item.reading}",
             "our reading was used, and the laboratory's stays as it is",
             item.result.resource,
             Severity.WARNING,

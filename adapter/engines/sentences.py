@@ -1,8 +1,8 @@
-"""What the assessment says, sentence by sentence, in the order to be read: gates, stratum, turnover, plan, flags, cautions."""
+"""What the assessment says, sentence by sentence: the gates, why this stratum, what the markers say, the plan."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from adapter.clinical.assessment import Finding, Turnover
 from adapter.clinical.results import MarkerResult, RiskFactor
@@ -29,7 +29,7 @@ _NAMES: Mapping[str, str] = {
 def gate_sentences(case: Case, fired: tuple[str, ...]) -> Iterator[Finding]:
     """One sentence per gate."""
     for gate in fired:
-        rests_on = {
+        rests_on: Sequence[MarkerResult | RiskFactor] = {
             "N6": [case.kidney.result] if case.kidney.result else [],
             "N7": [*case.medicines],
             "N10": [*case.reported_frax.results],

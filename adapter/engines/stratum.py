@@ -31,9 +31,9 @@ class Placing(msgspec.Struct, frozen=True):
 def place(case: Case) -> Placing:
     """The first row that is true.
 
-    A row that is not recorded to hold does not hold. A row about something that *is* recorded, but too coarsely to say (a
-    fracture without its cause, a T-score without menopause, a bound instead of a number), is undetermined: it is named, and
-    no patient is placed at low risk over it.
+    A row that is not recorded to hold does not hold. A row about something that *is* recorded, but too coarsely to say
+    (a fracture without its cause, a T-score without menopause, a bound instead of a number), is undetermined: it is
+    named, and no patient is placed at low risk over it.
     """
     undetermined: list[str] = []
     for row in TABLE:
@@ -80,7 +80,7 @@ def _b7(case: Case) -> Answer:
 
 
 def _b8(case: Case) -> Answer:
-    """Both probabilities low, and density either in them, or normal, or absent: nowhere a low density they do not know."""
+    """Both probabilities low, and density in them, normal, or absent: nowhere a low density that they do not know."""
     unknown_to_frax = all_of((case.frax.with_bmd is not True, case.density.is_below(case.knowledge.number("t_low"))))
     return all_of((_frax_is_low(case), negated(unknown_to_frax)))
 

@@ -15,7 +15,7 @@ ANABOLIC = ("anabolic",)
 DUAL = ("dual-action",)
 ANTIRESORPTIVE = ("antiresorptive", "zoledronate", "denosumab")
 BONE_MEDICINES = (*ANTIRESORPTIVE, *ANABOLIC, *DUAL)
-# Oestrogens hold back resorption and belong to the antiresorptives here, yet a fracture under them is no failed treatment.
+# Oestrogens hold back resorption and count as antiresorptives here, yet a fracture under them is no failed treatment.
 _CHANGING_TURNOVER = (*BONE_MEDICINES, "estrogen")
 
 

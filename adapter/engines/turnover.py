@@ -128,7 +128,7 @@ def _from_one(markers: Markers) -> Turnover:
 
 
 def _refusals(profile: PatientProfile) -> tuple[Problem, ...]:
-    """ "Fasting explicitly false → CTX unusable"."""
+    """'Fasting explicitly false → CTX unusable'."""
     ctx = profile.results.get("ctx")
     if ctx is None or ctx.fasting is not False:
         return ()

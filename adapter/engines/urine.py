@@ -99,7 +99,7 @@ def _duration_fits(urine: MarkerResult, profile: PatientProfile, knowledge: Know
 
 
 def _creatinine_fits(urine: MarkerResult, profile: PatientProfile, knowledge: Knowledge) -> Answer:
-    """Whether the creatinine of the collection is what a body of this weight and sex excretes in a day, give or take."""
+    """Whether the creatinine of the collection is about what a body of this weight and sex excretes in a day."""
     creatinine, weight = profile.results.get("urine-creatinine-24h"), profile.results.get("weight")
     sex = profile.patient.sex
     if creatinine is None or weight is None or sex not in (Sex.FEMALE, Sex.MALE):

@@ -113,6 +113,7 @@ def _made(statement: Statement, kind: str, code: str) -> RiskFactor:
         since=statement.since or statement.recorded,
         until=statement.until,
         ended=statement.ended,
+        security=statement.security,
     )
 
 
@@ -158,6 +159,7 @@ def _answered(
         version=result.version,
         since=time,
         amount=amount,
+        security=result.security,
     )
 
 

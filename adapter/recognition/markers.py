@@ -120,6 +120,7 @@ def _marker_result(
         cautions=cautions,
         identifiers=result.identifiers,
         related=result.related,
+        security=result.security,
     )
 
 
