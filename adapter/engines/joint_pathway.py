@@ -49,7 +49,7 @@ def assess(profile: PatientProfile, knowledge: Knowledge, *, with_qfracture: boo
     markers = markers_of(case)
     turnover = turnover_of(markers, case, is_applicable=is_applicable)
     course = course_of(case) if "N7" in gates.fired and is_applicable else None
-    # Where kidney function forbids every advice on medicines no row of the plan is left: the gate's own sentence refers.
+    # Where kidney function forbids advice on medicines, no row of the plan is left: the gate's own sentence refers.
     drug_advice = "N6" not in gates.fired
     plan = plan_of(stratum, turnover, monitoring=course is not None) if drug_advice else None
     qfracture = qfracture_of(profile, knowledge) if with_qfracture and is_applicable else None

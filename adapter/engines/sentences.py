@@ -29,13 +29,8 @@ _NAMES: Mapping[str, str] = {
 def gate_sentences(case: Case, fired: tuple[str, ...]) -> Iterator[Finding]:
     """One sentence per gate."""
     for gate in fired:
-        rests_on: Sequence[MarkerResult | RiskFactor] = {
-            "N6": [case.kidney.result] if case.kidney.result else [],
-            "N7": [*case.medicines],
-            "N10": [*case.reported_frax.results],
-        }.get(gate, [])
         values = {"egfr": case.kidney.text} if gate == "N6" and case.kidney.text else {}
-        yield finding(gate, f"gate.{gate}", case.knowledge, values, rests_on)
+        yield finding(gate, f"gate.{gate}", case.knowledge, values, _grounds_of(gate, case))
 
 
 def stratum_sentences(case: Case, placing: Placing) -> Iterator[Finding]:
@@ -75,6 +70,17 @@ def plan_sentence(case: Case, plan: str, course: Course | None) -> Finding:
     values = {"changes": "; ".join(f"{_NAMES[c.after.marker]} {c.text}" for c in course.changes)}
     rests_on = [result for change in course.changes for result in (change.before, change.after)]
     return finding(plan, f"plan.{plan}.{course.response}", case.knowledge, values, [*rests_on, *case.medicines])
+
+
+def _grounds_of(gate: str, case: Case) -> Sequence[MarkerResult | RiskFactor]:
+    match gate:
+        case "N6":
+            return [case.kidney.result] if case.kidney.result else []
+        case "N7":
+            return case.medicines
+        case "N10":
+            return case.reported_frax.results
+    return []
 
 
 def _told(item: MarkerResult | RiskFactor) -> str:
