@@ -299,15 +299,16 @@ def _release(word: str) -> Release | None:
 
 def _as_of(text: str | None) -> datetime:
     """The last instant of the day, so that results of that day count; today where no day was named."""
-    from datetime import UTC, date, time
+    from datetime import UTC, date
 
+    from adapter.entrypoints.library import end_of_day
     from adapter.errors import SettingsInvalid
 
     try:
         day = date.fromisoformat(text) if text else datetime.now(UTC).date()
     except ValueError as error:
         raise SettingsInvalid(f"--as-of {text}: write the date as YYYY-MM-DD, e.g. 2026-06-15") from error
-    return datetime.combine(day, time(23, 59, 59), UTC)
+    return end_of_day(day)
 
 
 def _progress(names: list[str]) -> AbstractContextManager[Iterable[str]]:
