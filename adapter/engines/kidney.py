@@ -72,12 +72,10 @@ def kidney_of(profile: PatientProfile, knowledge: Knowledge) -> Kidney:
 
 
 def ckd_epi_2021(creatinine: Decimal, age: int, sex: Sex) -> Decimal:
-    """EGFR in mL/min/1.73 m² from serum creatinine in mg/dL (Inker 2021), unrounded."""
+    """The eGFR in mL/min/1.73 m² from serum creatinine in mg/dL (Inker 2021), unrounded."""
     kappa, alpha = (Decimal("0.7"), Decimal("-0.241")) if sex is Sex.FEMALE else (Decimal("0.9"), Decimal("-0.302"))
-    ratio = creatinine / kappa
-    egfr = (
-        142 * min(ratio, Decimal(1)) ** alpha * max(ratio, Decimal(1)) ** Decimal("-1.200") * Decimal("0.9938") ** age
-    )
+    ratio, one = creatinine / kappa, Decimal(1)
+    egfr = 142 * min(ratio, one) ** alpha * max(ratio, one) ** Decimal("-1.200") * Decimal("0.9938") ** age
     return egfr * Decimal("1.012") if sex is Sex.FEMALE else egfr
 
 

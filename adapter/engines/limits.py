@@ -97,9 +97,8 @@ def _age_within(age: int | None, low: Decimal | int | None, high: Decimal | int 
 
 
 def _of_authority(authority: Authority, limits: Iterable[Limit], unit: str) -> AppliedLimits | None:
-    chosen = min(
-        (limit for limit in limits if limit.authority == authority), key=lambda limit: limit.rank, default=None
-    )
+    own = [limit for limit in limits if limit.authority == authority.value]
+    chosen = min(own, key=lambda limit: limit.rank, default=None)
     if chosen is None:
         return None
     return AppliedLimits(

@@ -85,9 +85,8 @@ def qfracture_of(profile: PatientProfile, knowledge: Knowledge) -> QFractureAnsw
 def risk_in_percent(equation: QFractureEquation, inputs: Inputs, years: int = _YEARS) -> Decimal:
     """The risk within so many years, in percent, unrounded."""
     with localcontext(prec=_DIGITS):
-        total = (
-            equation.alcohol[inputs.alcohol] + equation.ethnicity[inputs.ethnicity] + equation.smoking[inputs.smoking]
-        )
+        total = equation.alcohol[inputs.alcohol] + equation.ethnicity[inputs.ethnicity]
+        total += equation.smoking[inputs.smoking]
         total += sum(beta for flag, beta in equation.flags.items() if flag in inputs.flags)
         for term in equation.terms:
             x = (Decimal(inputs.age) if term.of == "age" else inputs.bmi) / 10

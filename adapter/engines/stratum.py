@@ -74,21 +74,22 @@ def _b6(case: Case) -> Answer:
 
 
 def _b7(case: Case) -> Answer:
-    t_op, t_low = case.knowledge.number("t_op"), case.knowledge.number("t_low")
-    is_without_bmd = case.frax.with_bmd is not True
-    return all_of((is_without_bmd, _frax_is_low(case), case.density.lies_between(t_op, t_low)))
+    return all_of((case.frax.with_bmd is not True, _frax_is_low(case), _has_low_density(case)))
 
 
 def _b8(case: Case) -> Answer:
     """Both probabilities low, and density in them, normal, or absent: nowhere a low density that they do not know."""
-    unknown_to_frax = all_of((case.frax.with_bmd is not True, case.density.is_below(case.knowledge.number("t_low"))))
+    unknown_to_frax = all_of((case.frax.with_bmd is not True, _has_low_density(case)))
     return all_of((_frax_is_low(case), negated(unknown_to_frax)))
 
 
 def _b9(case: Case) -> Answer:
-    t_op, t_low = case.knowledge.number("t_op"), case.knowledge.number("t_low")
-    is_absent = case.frax.mof is None and case.frax.hip is None
-    return all_of((is_absent, case.density.lies_between(t_op, t_low)))
+    return all_of((not case.frax.results, _has_low_density(case)))
+
+
+def _has_low_density(case: Case) -> Answer:
+    """T below -1.0; that it is above -2.5 needs no asking, for otherwise row B3 came first."""
+    return case.density.is_below(case.knowledge.number("t_low"))
 
 
 def _frax_is_low(case: Case) -> Answer:

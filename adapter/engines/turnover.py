@@ -157,8 +157,7 @@ def _doubts(resorption: MarkerResult | None, reads: Sequence[Reading], case: Cas
         words.append("kidney-function-reduced")
     if any(read.limits and read.limits.authority is Authority.FALLBACK for read in reads):
         words.append("fallback-limits")
-    current = [
-        factor for factor in case.profile.having(*_DOUBTS) if is_current(factor, case.profile.as_of) is not False
-    ]
-    words += [word for kind, word in _DOUBTS.items() if any(factor.kind == kind for factor in current)]
+    recorded = case.profile.having(*_DOUBTS)
+    current = {factor.kind for factor in recorded if is_current(factor, case.profile.as_of) is not False}
+    words += [word for kind, word in _DOUBTS.items() if kind in current]
     return tuple(words)
