@@ -23,6 +23,7 @@ class ProblemCode(StrEnum):
     ENTRY_INVALID = "entry-invalid"
     TYPE_UNKNOWN = "type-unknown"
     RELEASE_MIXED = "release-mixed"
+    RELEASE_ASSUMED = "release-assumed"
     OPERATION_OUTCOME = "operation-outcome"
     DELETED = "deleted"
     BUNDLE_DUPLICATE = "bundle-duplicate"

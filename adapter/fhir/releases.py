@@ -41,3 +41,71 @@ _R5 = WrittenShape(models="fhir.resources", device_names="name", device_name="va
 # What was read in STU3 is written in R4, the first release that lasts: "normative content" begins with it
 # (hl7.org/fhir/R4/history.html), and STU3's RiskAssessment cannot hold several notes.
 WRITTEN: Mapping[Release, WrittenShape] = {Release.STU3: _R4, Release.R4: _R4, Release.R4B: _R4, Release.R5: _R5}
+
+
+class ReadShape(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the elements we read stand in one release; all else that we read is the same in STU3, R4, R4B and R5.
+
+    Attributes:
+        interpretation_repeats: True where an Observation has several interpretations.
+        links: The elements of an Observation that name its members and its sources; empty where ``related`` does both.
+        comment: An element with one comment as text; empty where there is ``note``.
+        asserted: When a Condition was recorded.
+        performed: When a Procedure was performed.
+        administered: When a medicine was administered; R5 does spell it with one r.
+        medication_is_reference: True where ``medication`` is a CodeableReference and no choice of types.
+    """
+
+    interpretation_repeats: bool = True
+    links: tuple[str, str] | None = ("hasMember", "derivedFrom")
+    comment: str = ""
+    asserted: str = "recordedDate"
+    performed: str = "performed"
+    administered: str = "effective"
+    medication_is_reference: bool = False
+
+
+_READ_R4 = ReadShape()
+READ: Mapping[Release, ReadShape] = {
+    Release.STU3: ReadShape(interpretation_repeats=False, links=None, comment="comment", asserted="assertedDate"),
+    Release.R4: _READ_R4,
+    Release.R4B: _READ_R4,
+    Release.R5: ReadShape(performed="occurrence", administered="occurence", medication_is_reference=True),
+}
+
+# What exists in one release alone, so that meeting it proves that release.
+MARKS: Mapping[Release, Mapping[str, tuple[str, ...]]] = {
+    Release.STU3: {
+        "Observation": ("context", "related", "comment"),
+        "Condition": ("context", "assertedDate"),
+        "Procedure": ("context", "notDone"),
+        "MedicationRequest": ("context",),
+        "MedicationStatement": ("taken",),
+        "MedicationAdministration": ("notGiven", "prescription"),
+        "MedicationDispense": ("notDone",),
+        "FamilyMemberHistory": ("notDone",),
+        "RiskAssessment": ("context", "comment"),
+        "Patient": ("animal",),
+    },
+    Release.R5: {
+        "Observation": ("triggeredBy", "bodyStructure", "instantiatesCanonical", "instantiatesReference"),
+        "Condition": ("participant",),
+        "Procedure": ("occurrenceDateTime", "occurrencePeriod"),
+        "MedicationRequest": ("medication", "effectiveDosePeriod"),
+        "MedicationStatement": ("medication", "adherence"),
+        "MedicationAdministration": ("medication", "occurenceDateTime", "occurencePeriod"),
+        "MedicationDispense": ("medication",),
+        "FamilyMemberHistory": ("participant",),
+        "RiskAssessment": ("reason",),
+    },
+}
+
+
+def release_named(version: str) -> Release | None:
+    """The release that a version such as ``4.0.1``, ``4.3`` or ``5.0.0-ballot`` belongs to."""
+    return next((release for release in Release if version.startswith(release[:3])), None)
+
+
+def same_shape(one: Release, other: Release) -> bool:
+    """Whether resources of both releases are read alike: R4 and R4B are."""
+    return READ[one] is READ[other]

@@ -1,0 +1,166 @@
+"""Read and write JSON so that every digit survives and nothing ambiguous passes."""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, NoReturn
+
+import msgspec
+
+from adapter.errors import InputUnreadable
+
+# The deepest JSON met in practice (questionnaires, case reports) has 26 levels.
+DEPTH_LIMIT = 64
+# What one source may grow to when it is unpacked; larger input belongs to the bulk door, which reads it in pieces.
+DECODED_LIMIT = 512 * 1024 * 1024
+# Kept exactly up to here; what is longer, or has more zeros than that, measures nothing.
+_LONGEST_NUMBER = 500
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
+_NO_BRACKET = re.compile(r"[^\[\]{}]+")
+_SUSPICIOUS_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+_FORBIDDEN_CHARACTER = re.compile("[\0\ud800-\udfff]")
+_EXPONENT = re.compile(rb"\dE[+-]\d")
+_GZIP_MAGIC = b"\x1f\x8b"
+_GZIP = 16 + zlib.MAX_WBITS
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
+def decode(data: bytes, *, where: str) -> Any:
+    """Decode one JSON document with exact decimals; the same bytes always give the same value.
+
+    Args:
+        data: UTF-8, with or without a byte order mark.
+        where: Place of the document, for the text of the error.
+
+    Raises:
+        InputUnreadable: It is no JSON, or JSON that means different things to different readers.
+    """
+    ambiguous: list[tuple[dict[str, Any], str]] = []
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        unified = dict(pairs)
+        if len(unified) != len(pairs):
+            keys = [key for key, _ in pairs]
+            ambiguous.append((unified, next(key for key in keys if keys.count(key) > 1)))
+        return unified
+
+    try:
+        text = data.decode("utf-8-sig")
+        value = json.loads(text, parse_float=_number, parse_constant=_refuse, object_pairs_hook=unique)
+    except UnicodeDecodeError as error:
+        raise InputUnreadable(f"{where}: byte {error.start} is no UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise InputUnreadable(f"{where}: no JSON at line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except RecursionError:
+        raise InputUnreadable(f"{where}: nested deeper than {DEPTH_LIMIT} levels") from None
+    except ValueError:
+        raise InputUnreadable(
+            f"{where}: a number that is no measurement (NaN, infinite or beyond all bounds)"
+        ) from None
+    if _is_deeper(text, DEPTH_LIMIT):
+        raise InputUnreadable(f"{where}: nested deeper than {DEPTH_LIMIT} levels")
+    if ambiguous:
+        # The outermost object is completed last, so it is the one that surely was kept.
+        raise InputUnreadable(f"{where}: {_path_to(value, *ambiguous[-1])} occurs twice in one object")
+    if _SUSPICIOUS_ESCAPE.search(text) and any(_FORBIDDEN_CHARACTER.search(each) for each in _strings(value)):
+        raise InputUnreadable(f"{where}: a text contains a character that is none (NUL or half a surrogate pair)")
+    return value
+
+
+def encode(value: Any) -> bytes:
+    """Encode to compact JSON: keys in the order given, decimals with their digits and never with an exponent."""
+    encoded = _ENCODER.encode(value)
+    # str(Decimal("0.0000001")) is 1E-7; what may hold such a number is written once more, plainly.
+    return _ENCODER.encode(_without_exponents(value)) if _EXPONENT.search(encoded) else encoded
+
+
+def unpack(data: bytes, *, where: str, limit: int = DECODED_LIMIT) -> bytes:
+    """The bytes as they are, or what gzip made small; never more than the limit.
+
+    Raises:
+        InputUnreadable: The compressed data are damaged, cut short or grow beyond the limit.
+    """
+    if not data.startswith(_GZIP_MAGIC):
+        return data
+    pieces: list[bytes] = []
+    left = limit
+    while data:
+        unpacker = zlib.decompressobj(_GZIP)
+        try:
+            pieces.append(unpacker.decompress(data, left + 1))
+        except zlib.error as error:
+            raise InputUnreadable(f"{where}: the gzip data are damaged") from error
+        left -= len(pieces[-1])
+        if left < 0:
+            raise InputUnreadable(f"{where}: the gzip data grow beyond {limit} bytes")
+        if not unpacker.eof:
+            raise InputUnreadable(f"{where}: the gzip data are cut short")
+        data = unpacker.unused_data
+    return b"".join(pieces)
+
+
+def _number(digits: str) -> Decimal:
+    if len(digits) > _LONGEST_NUMBER:
+        raise ValueError
+    try:
+        number = Decimal(digits)
+    except InvalidOperation:
+        raise ValueError from None
+    if abs(number.adjusted()) > _LONGEST_NUMBER:
+        raise ValueError
+    return number
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+def _is_deeper(text: str, limit: int) -> bool:
+    """Whether brackets are nested deeper than the limit; the text is known to be JSON."""
+    if text.count("{") + text.count("[") <= limit:
+        return False
+    brackets = _NO_BRACKET.sub("", _STRING.sub("", text))
+    for _ in range(limit):
+        brackets = brackets.replace("{}", "").replace("[]", "")
+    return bool(brackets)
+
+
+def _path_to(value: Any, wanted: dict[str, Any], key: str) -> str:
+    """The path of a key of one object, found by identity."""
+    waiting: list[tuple[str, Any]] = [("", value)]
+    while waiting:
+        path, found = waiting.pop()
+        if found is wanted:
+            return f"{path}.{key}".lstrip(".")
+        if isinstance(found, dict):
+            waiting += [(f"{path}.{name}", each) for name, each in found.items()]
+        elif isinstance(found, list):
+            waiting += [(f"{path}[{index}]", each) for index, each in enumerate(found)]
+    return key
+
+
+def _strings(value: Any) -> Iterator[str]:
+    waiting = [value]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, str):
+            yield found
+        elif isinstance(found, dict):
+            waiting += [*found, *found.values()]
+        elif isinstance(found, list):
+            waiting += found
+
+
+def _without_exponents(value: Any) -> Any:
+    match value:
+        case Decimal():
+            return msgspec.Raw(format(value, "f").encode())
+        case Mapping():
+            return {key: _without_exponents(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_without_exponents(each) for each in value]
+    return value

@@ -1,0 +1,267 @@
+"""Read everything that came in: every entry becomes rows, is set aside with a problem, or is irrelevant."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+
+import msgspec
+
+from adapter.clinical.patient import Patient
+from adapter.clinical.results import LabResult, ReportedPrediction, Statement
+from adapter.errors import InputUnreadable
+from adapter.fhir.detection import detect
+from adapter.fhir.element import Element
+from adapter.fhir.entries import Entry, split
+from adapter.fhir.medications import medication_refusal, read_medication
+from adapter.fhir.observations import observation_refusal, read_observation
+from adapter.fhir.patients import patient_refusal, read_patient
+from adapter.fhir.predictions import prediction_refusal, read_predictions
+from adapter.fhir.record import Record, Row, refusal
+from adapter.fhir.references import Placed, References
+from adapter.fhir.releases import READ, Release
+from adapter.fhir.resource_types import RESOURCE_TYPES
+from adapter.fhir.statements import (
+    condition_refusal,
+    family_refusal,
+    procedure_refusal,
+    read_condition,
+    read_family_history,
+    read_procedure,
+)
+from adapter.fhir.versions import is_withdrawn, outdated
+from adapter.problems import Problem, ProblemCode, Severity
+
+
+class Source(msgspec.Struct, frozen=True):
+    """One file, or one body, with the name it has in paths."""
+
+    name: str
+    data: bytes
+
+
+class SetAside(msgspec.Struct, frozen=True):
+    """A problem with the entry it concerns and the patient it belongs to, if that is known.
+
+    A problem whose ``used`` is true is a caution: the entry has rows as well.
+    """
+
+    entry: str
+    patient: str
+    problem: Problem
+
+
+class Reading(msgspec.Struct):
+    """Everything that came in, as reported.
+
+    Attributes:
+        release: What all of it was read as.
+        patients: By key; those that results only refer to are among them with ``known`` false.
+        set_aside: What was not used, and cautions about what was.
+        problems: What concerns no entry: how the release was found out.
+        irrelevant: The entries that hold nothing we read, each with its patient's key or empty.
+        retracted: The resources that were deleted or entered in error, so that earlier assessments can be looked up.
+        entries: How many entries came in.
+    """
+
+    release: Release = Release.R4
+    patients: dict[str, Patient] = {}
+    results: list[LabResult] = []
+    statements: list[Statement] = []
+    predictions: list[ReportedPrediction] = []
+    set_aside: list[SetAside] = []
+    problems: list[Problem] = []
+    irrelevant: list[tuple[str, str]] = []
+    retracted: list[str] = []
+    entries: int = 0
+
+
+class _Kind(msgspec.Struct, frozen=True):
+    """How one resource type is read."""
+
+    refuse: Callable[[Record], Problem | None]
+    read: Callable[[Record], list[Row]]
+
+
+_MEDICATION = _Kind(medication_refusal, read_medication)
+_KINDS: Mapping[str, _Kind] = {
+    "Observation": _Kind(observation_refusal, read_observation),
+    "RiskAssessment": _Kind(prediction_refusal, read_predictions),
+    "Condition": _Kind(condition_refusal, read_condition),
+    "Procedure": _Kind(procedure_refusal, read_procedure),
+    "FamilyMemberHistory": _Kind(family_refusal, read_family_history),
+    "MedicationRequest": _MEDICATION,
+    "MedicationStatement": _MEDICATION,
+    "MedicationAdministration": _MEDICATION,
+    "MedicationDispense": _MEDICATION,
+}
+
+
+def read(sources: Iterable[Source], *, release: Release | None, allow_preliminary: bool = False) -> Reading:
+    """Read all sources as one input: references lead from any of them to any other.
+
+    Args:
+        sources: Files or bodies; one that cannot be read at all is set aside and costs no other.
+        release: The release to read as; ``None`` lets the input's own marks decide, else R4.
+        allow_preliminary: Whether preliminary results are read too.
+    """
+    entries = [entry for source in _named_apart(sources) for entry in _entries(source)]
+    detected = detect(entries, release)
+    references = References(entries)
+    stale = {id(placed): problem for versions in references.versions() for placed, problem in outdated(versions)}
+    reading = Reading(detected.release, entries=len(entries), problems=[detected.notice] if detected.notice else [])
+    for index, placed in enumerate(references.placed):
+        record = _record(placed, references, detected.release, allow_preliminary=allow_preliminary)
+        problem = _refusal_unread(placed.entry, detected.foreign(index)) or stale.get(id(placed))
+        _file(reading, record, *_read_one(record, problem))
+    _add_unknown_patients(reading)
+    return reading
+
+
+def _named_apart(sources: Iterable[Source]) -> Iterable[Source]:
+    """Give files of the same name different ones, so that every path means one place."""
+    names: Counter[str] = Counter()
+    for source in sources:
+        names[source.name] += 1
+        count = names[source.name]
+        yield source if count == 1 else Source(f"{source.name} ({count})", source.data)
+
+
+def _entries(source: Source) -> Sequence[Entry]:
+    try:
+        return split(source.data, source.name)
+    except InputUnreadable as error:
+        what = str(error).removeprefix(f"{source.name}: ")
+        problem = Problem(ProblemCode.JSON_INVALID, source.name, what, "nothing of it was read")
+        return [Entry(source.name, problem=problem)]
+
+
+def _record(placed: Placed, references: References, release: Release, *, allow_preliminary: bool) -> Record:
+    root = Element(placed.entry.resource or {}, placed.entry.where, faults=[])
+    return Record(root, placed, references, READ[release], allow_preliminary)
+
+
+def _refusal_unread(entry: Entry, foreign: Release | None) -> Problem | None:
+    """Why an entry is not even looked into."""
+    if entry.problem is not None or (entry.resource is None and not entry.deletes):
+        return entry.problem
+    if entry.deletes:
+        what, then = "the resource was deleted", "no version of it in the input is used"
+        return Problem(ProblemCode.DELETED, entry.where, what, then, severity=Severity.INFORMATION)
+    if not entry.type:
+        return Problem(ProblemCode.ENTRY_INVALID, entry.where, "there is no resourceType")
+    if entry.type not in RESOURCE_TYPES:
+        return Problem(ProblemCode.TYPE_UNKNOWN, entry.where, f"FHIR knows no resource type {entry.type!r}")
+    if entry.type == "OperationOutcome":
+        return _told_by_server(entry)
+    if foreign is not None and (entry.type in _KINDS or entry.type == "Patient"):
+        what = f"the resource is of {foreign.name}, and the input is read as another release"
+        return Problem(ProblemCode.RELEASE_MIXED, entry.where, what)
+    return None
+
+
+def _told_by_server(outcome: Entry) -> Problem | None:
+    """The gravest issue of an OperationOutcome; its words may name the patient, so only its code is told."""
+    issues = Element(outcome.resource or {}, outcome.where, faults=[]).many("issue")
+    for word, severity in _GRAVE.items():
+        for issue in issues:
+            if issue.text("severity") == word:
+                what = f"the server reports {word}: {issue.text('code') or 'no code'}"
+                then = "what else came in was read"
+                return Problem(ProblemCode.OPERATION_OUTCOME, outcome.where, what, then, severity=severity)
+    return None
+
+
+_GRAVE = {"fatal": Severity.ERROR, "error": Severity.ERROR, "warning": Severity.WARNING}
+
+
+def _read_one(record: Record, problem: Problem | None) -> tuple[str, Sequence[Row | Patient]]:
+    """The patient that an entry belongs to, and what it says; nothing, if it says nothing to us."""
+    entry = record.placed.entry
+    if entry.type == "Patient" and problem is None:
+        return record.references.surviving(record.resource), _read_patient(record)
+    kind = _KINDS.get(entry.type)
+    owner: str | Problem = _owner(record)
+    patient = owner if isinstance(owner, str) else ""
+    if problem is not None or kind is None:
+        return patient, [problem] if problem else []
+    problem = kind.refuse(record) or refusal(record)
+    if problem is not None:
+        return patient, [problem]
+    if isinstance(owner, Problem):
+        return patient, [owner]
+    rows = kind.read(msgspec.structs.replace(record, patient=owner))
+    return patient, list(dict.fromkeys(record.root.faults)) or rows
+
+
+def _owner(record: Record) -> str | Problem:
+    """Whose the resource is: its ``subject``, or ``patient`` as some types call it."""
+    if record.placed.entry.type == "Patient":
+        return record.references.surviving(record.resource)
+    name = "subject" if "subject" in record.root.json else "patient"
+    return record.references.patient(record.root.one(name), record.placed)
+
+
+def _read_patient(record: Record) -> Sequence[Row | Patient]:
+    problem = refusal(record) or patient_refusal(record)
+    if problem is not None:
+        return [problem]
+    if record.root.faults:
+        return record.root.faults
+    patient, cautions = read_patient(record)
+    return [patient, *cautions]
+
+
+def _file(reading: Reading, record: Record, patient: str, rows: Sequence[Row | Patient]) -> None:
+    """Put the rows of one entry where they belong; an entry without any is irrelevant."""
+    entry = record.placed.entry
+    if entry.deletes or is_withdrawn(entry):
+        reading.retracted.append(record.resource)
+    if not rows:
+        reading.irrelevant.append((entry.where, patient))
+    for row in rows:
+        match row:
+            case LabResult():
+                reading.results.append(row)
+            case Statement():
+                reading.statements.append(row)
+            case ReportedPrediction():
+                reading.predictions.append(row)
+            case Patient():
+                _add_patient(reading, row)
+            case Problem():
+                named = msgspec.structs.replace(row, resource=row.resource or _name(record))
+                reading.set_aside.append(SetAside(entry.where, patient, named))
+
+
+def _name(record: Record) -> str:
+    entry = record.placed.entry
+    return record.resource if entry.id or entry.full_url or entry.deletes else ""
+
+
+def _add_patient(reading: Reading, patient: Patient) -> None:
+    """Keep one Patient per identity; copies add nothing, and copies that contradict each other prove nothing."""
+    known = reading.patients.setdefault(patient.key, patient)
+    if known is patient:
+        return
+    if known.known and msgspec.structs.replace(patient, where=known.where, version=known.version) == known:
+        what, code, severity = "the same Patient came twice", ProblemCode.DUPLICATE, Severity.INFORMATION
+    else:
+        what, code, severity = "two Patients of one identity differ", ProblemCode.CONFLICT, Severity.ERROR
+        if known.known:
+            reading.set_aside.append(
+                SetAside(known.where, known.key, Problem(code, known.where, what, resource=known.key))
+            )
+            reading.patients[known.key] = Patient(key=known.key, reference=known.reference, known=False)
+    problem = Problem(code, patient.where, what, "the Patient was set aside", patient.key, severity)
+    reading.set_aside.append(SetAside(patient.where, patient.key, problem))
+
+
+def _add_unknown_patients(reading: Reading) -> None:
+    """Name the patients that results refer to though no Patient came: their sex and age are not known."""
+    rows: Iterable[LabResult | Statement | ReportedPrediction] = chain(
+        reading.results, reading.statements, reading.predictions
+    )
+    for key in dict.fromkeys(row.patient for row in rows):
+        reading.patients.setdefault(key, Patient(key=key, reference=key, known=False))

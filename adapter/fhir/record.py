@@ -1,0 +1,99 @@
+"""One resource on its way from entry to rows: who it is, whose it is, and what forbids its use as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from adapter.clinical.results import Coding, LabResult, ReportedPrediction, Statement
+from adapter.fhir.datatypes import coding_of
+from adapter.fhir.element import Element
+from adapter.fhir.references import Placed, References
+from adapter.fhir.releases import ReadShape
+from adapter.problems import Problem, ProblemCode
+
+Row = LabResult | Statement | ReportedPrediction | Problem
+_SUBSETTED = "SUBSETTED"
+
+
+class Record(msgspec.Struct, frozen=True):
+    """A resource that is being read.
+
+    Attributes:
+        root: The resource.
+        placed: Its entry and identity.
+        references: The index over everything that came in.
+        shape: Where its release keeps what we read.
+        allow_preliminary: Whether preliminary results are read.
+        patient: Key of its patient; empty until that is known.
+    """
+
+    root: Element
+    placed: Placed
+    references: References
+    shape: ReadShape
+    allow_preliminary: bool = False
+    patient: str = ""
+
+    @property
+    def where(self) -> str:
+        """Path of the entry."""
+        return self.placed.entry.where
+
+    @property
+    def resource(self) -> str:
+        """How the resource is referred to."""
+        return self.placed.key
+
+    @property
+    def version(self) -> str:
+        """``meta.versionId``, or empty."""
+        return self.placed.entry.version
+
+    def resolved(self, reference: Element | None, type_: str) -> Element | None:
+        """The resource of this type that a reference means, if it came in."""
+        text = reference.text("reference") if reference else ""
+        found = self.references.resolve(text, self.placed) if text else None
+        if found is None or found.get("resourceType") != type_:
+            return None
+        return Element(found, f"{self.where}.{type_}", faults=[])
+
+    def keys(self, references: Iterable[Element]) -> tuple[str, ...]:
+        """The identities that literal references mean; what leads nowhere stays as written."""
+        texts = [text for each in references if (text := each.text("reference"))]
+        return tuple(self.references.key(text, self.placed) or text for text in texts)
+
+    def security(self) -> tuple[Coding, ...]:
+        """The security labels, to be passed on to what rests on this resource."""
+        meta = self.root.one("meta")
+        return tuple(map(coding_of, meta.many("security"))) if meta else ()
+
+    def refused(self, code: ProblemCode, name: str, what: str) -> Problem:
+        """Say why the resource is not used."""
+        return Problem(code, f"{self.where}.{name}" if name else self.where, what, resource=self.resource)
+
+
+def refusal(record: Record) -> Problem | None:
+    """Why a resource may not be used whatever it says: rules we do not know, or content left out by the server."""
+    if record.root.has("implicitRules"):
+        # "a processor SHALL understand the rules or refuse" (hl7.org/fhir/R4/resource.html#implicitRules)
+        return record.refused(ProblemCode.IMPLICIT_RULES, "implicitRules", "it demands rules that are not known here")
+    tags = record.root.json.get("meta")
+    if isinstance(tags, dict) and _is_subsetted(tags.get("tag")):
+        return record.refused(ProblemCode.SUBSETTED, "meta.tag", "the server left out elements (SUBSETTED)")
+    return None
+
+
+def status_problem(record: Record, usable: frozenset[str], name: str = "status") -> Problem | None:
+    """Why the status forbids the use; only a status that is known to be usable is."""
+    status = record.root.text(name)
+    if status in usable:
+        return None
+    absent = record.root.absence(name)
+    what = f"{name} is {status!r}" if status else f"{name} is absent{f' ({absent})' if absent else ''}"
+    return record.refused(ProblemCode.STATUS_NOT_USABLE, name, what)
+
+
+def _is_subsetted(tags: object) -> bool:
+    return isinstance(tags, list) and any(isinstance(tag, Mapping) and tag.get("code") == _SUBSETTED for tag in tags)
