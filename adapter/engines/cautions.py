@@ -9,7 +9,7 @@ from adapter.clinical.results import MarkerResult
 from adapter.engines.case import Case
 from adapter.engines.corrections import body_mass_index_of, vitamin_d_of
 from adapter.engines.flags import calcium_is_high, pth_is_suppressed
-from adapter.engines.limits import threshold
+from adapter.engines.limits import read_against, threshold
 from adapter.engines.treatment import is_current
 from adapter.engines.turnover import Markers
 from adapter.engines.wording import finding
@@ -59,17 +59,17 @@ def _about_turnover(case: Case, turnover: Turnover, markers: Markers) -> Iterato
     yield from markers.doubts
     if len(markers.used) == 1:
         yield "one-marker-only"
-    high = threshold("p1np", "look-for-cause", case.profile, case.knowledge)
-    p1np = markers.formation if markers.formation and markers.formation.marker == "p1np" else None
-    if p1np and high and high.high is not None and p1np.value.exceeds(high.high):
+    limits = threshold("p1np", "look-for-cause", case.profile, case.knowledge)
+    if any(result.marker == "p1np" and read_against(result.value, limits).is_high for result in markers.used):
         yield "look-for-cause"
 
 
 def _about_minerals(case: Case) -> Iterator[str]:
     if calcium_is_high(case) and pth_is_suppressed(case):
         yield "high-calcium-low-pth"
-    deficient, found = threshold("vitamin-d", "deficient", case.profile, case.knowledge), vitamin_d_of(case.profile)
-    if found and deficient and deficient.low is not None and found[0].is_below(deficient.low) is None:
+    vitamin_d = vitamin_d_of(case.profile)
+    deficient = threshold("vitamin-d", "deficient", case.profile, case.knowledge)
+    if vitamin_d is not None and read_against(vitamin_d[0], deficient).is_low is None:
         yield "vitamin-d-open"
     if case.day_urine is not None and case.day_urine.is_complete is None:
         yield "collection-unproven"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 
 from adapter.clinical.assessment import Authority, Finding, Turnover
 from adapter.clinical.profile import Menopause, PatientProfile
@@ -11,11 +10,10 @@ from adapter.clinical.results import MarkerResult
 from adapter.engines.answers import Answer, all_of, any_of, negated
 from adapter.engines.case import Case
 from adapter.engines.corrections import Calcium, CalciumKind, vitamin_d_of
-from adapter.engines.limits import limits_for, read_against, threshold
+from adapter.engines.limits import Reading, limits_for, read_against, threshold
 from adapter.engines.treatment import is_current
 from adapter.engines.urine import UrineCalcium
 from adapter.engines.wording import day, finding, shown
-from adapter.knowledge.model import Knowledge
 
 # What the value of a flag is called in its text.
 _NAMES = {
@@ -53,10 +51,10 @@ def critical_values(case: Case) -> list[Finding]:
         low, high = knowledge.number("ca_critical_low"), knowledge.number("ca_critical_high")
         if calcium.value.is_below(low) or calcium.value.exceeds(high):
             limit = f"{low}–{high} mmol/L"
-            found.append(_flag("critical-calcium", knowledge, calcium.results, shown_calcium(calcium), limit))
+            found.append(_flag("critical-calcium", case, calcium.results, shown_calcium(calcium), limit))
     phosphate, low = case.profile.results.get("phosphate"), knowledge.number("phosphate_critical_low")
     if phosphate is not None and phosphate.value.is_below(low):
-        found.append(_flag("critical-phosphate", knowledge, [phosphate], shown(phosphate), f"{low} mmol/L"))
+        found.append(_flag("critical-phosphate", case, [phosphate], shown(phosphate), f"{low} mmol/L"))
     return found
 
 
@@ -69,15 +67,7 @@ def shown_calcium(calcium: Calcium) -> str:
 
 def calcium_is_high(case: Case) -> Answer:
     """Whether calcium is above the laboratory's upper limit (2.60 where it gave none), or above the paper's 2.75."""
-    calcium = case.ionized or case.calcium
-    if calcium is None or calcium.limits is None:
-        return False
-    highs = [calcium.limits.high]
-    if calcium.kind is not CalciumKind.IONIZED:
-        if calcium.limits.authority is Authority.FALLBACK:
-            highs = [_threshold_high("calcium", "possible-phpt", case)]
-        highs.append(_threshold_high("calcium", "reference", case))
-    return any_of(calcium.value.exceeds(high) for high in highs if high is not None)
+    return any_of(reading.is_high for reading in _readings_of_high_calcium(case))
 
 
 def pth_is_suppressed(case: Case) -> Answer:
@@ -91,63 +81,67 @@ def pth_is_suppressed(case: Case) -> Answer:
 
 def _urine_flags(case: Case) -> Iterator[Finding]:
     """U1 to U3. A spot ratio asks for a 24-hour collection, so it counts only where none is at hand."""
-    knowledge, amount, spot = case.knowledge, case.day_urine, case.spot_urine
+    amount, spot = case.day_urine, case.spot_urine
     if amount is not None and amount.is_complete is not False:
-        high = _threshold_high("urine-calcium-24h", "hypercalciuria", case)
-        low = threshold("urine-calcium-24h", "low-urine-calcium", case.profile, knowledge)
-        value = _shown_urine(amount, "mmol/24 h")
-        if high is not None and amount.value.exceeds(high):
-            yield _flag("U1", knowledge, amount.results, value, f"{high:f} mmol/24 h")
-        if low is not None and low.low is not None and amount.value.is_below(low.low):
-            yield _flag("U3", knowledge, amount.results, value, f"{low.low:f} mmol/24 h")
+        text = _shown_urine(amount, "mmol/24 h")
+        for rule, purpose in (("U1", "hypercalciuria"), ("U3", "low-urine-calcium")):
+            limits = threshold("urine-calcium-24h", purpose, case.profile, case.knowledge)
+            yield from _if_outside(rule, case, amount.results, text, read_against(amount.value, limits))
     elif spot is not None:
-        high = _threshold_high("urine-calcium-creatinine", "confirm-24h", case)
-        if high is not None and spot.value.exceeds(high):
-            yield _flag("U2", knowledge, spot.results, _shown_urine(spot, "mmol/mmol"), f"{high:f} mmol/mmol")
+        limits = threshold("urine-calcium-creatinine", "confirm-24h", case.profile, case.knowledge)
+        text = _shown_urine(spot, "mmol/mmol")
+        yield from _if_outside("U2", case, spot.results, text, read_against(spot.value, limits))
 
 
 def _calcium_flags(case: Case) -> Iterator[Finding]:
     """C1 and C2, by ionized calcium where it can be read, else by total calcium."""
-    knowledge, calcium = case.knowledge, case.ionized or case.calcium
+    calcium = case.ionized or case.calcium
     if calcium is None or calcium.limits is None:
         return
-    value, limit = shown_calcium(calcium), calcium.limits.text
     if read_against(calcium.value, calcium.limits).is_low:
         # "no albumin → uncorrected low?": said as a question, never as hypocalcaemia.
-        is_provisional = calcium.kind is CalciumKind.UNCORRECTED
-        yield _flag("C1", knowledge, calcium.results, value, limit, kind=".uncorrected" if is_provisional else "")
-    if calcium_is_high(case) and pth_is_suppressed(case) is not True:
+        kind = ".uncorrected" if calcium.kind is CalciumKind.UNCORRECTED else ""
+        yield _flag("C1", case, calcium.results, shown_calcium(calcium), calcium.limits.text, kind=kind)
+    high = next((r.limits for r in _readings_of_high_calcium(case) if r.limits and r.is_high), None)
+    if high is not None and pth_is_suppressed(case) is not True:
         pth = _pth(case.profile)
-        yield _flag("C2", knowledge, [*calcium.results, *([pth] if pth else [])], value, limit)
+        yield _flag("C2", case, [*calcium.results, *([pth] if pth else [])], shown_calcium(calcium), high.text)
+
+
+def _readings_of_high_calcium(case: Case) -> Iterator[Reading]:
+    """Calcium against each upper limit that counts: the laboratory's own, else 2.60; and the paper's 2.75 in any case."""
+    calcium = case.ionized or case.calcium
+    if calcium is None:
+        return
+    # Ionized calcium is read only where it came with limits, and the limits of total calcium are not its own.
+    if calcium.limits is not None and calcium.limits.authority is not Authority.FALLBACK:
+        yield read_against(calcium.value, calcium.limits)
+    elif calcium.kind is not CalciumKind.IONIZED:
+        yield read_against(calcium.value, threshold("calcium", "possible-phpt", case.profile, case.knowledge))
+    if calcium.kind is not CalciumKind.IONIZED:
+        yield read_against(calcium.value, threshold("calcium", "reference", case.profile, case.knowledge))
 
 
 def _phosphate_flag(case: Case) -> Iterator[Finding]:
     phosphate = case.profile.results.get("phosphate")
-    if phosphate is None:
-        return
-    reading = read_against(phosphate.value, limits_for(phosphate, case.profile, case.knowledge))
-    if reading.limits and (reading.is_low or reading.is_high):
-        yield _flag("C3", case.knowledge, [phosphate], shown(phosphate), reading.limits.text)
+    if phosphate is not None:
+        reading = read_against(phosphate.value, limits_for(phosphate, case.profile, case.knowledge))
+        yield from _if_outside("C3", case, [phosphate], shown(phosphate), reading)
 
 
 def _vitamin_d_flag(case: Case) -> Iterator[Finding]:
     found = vitamin_d_of(case.profile)
-    limit = threshold("vitamin-d", "deficient", case.profile, case.knowledge)
-    if found is None or limit is None or limit.low is None:
-        return
-    value, results = found
-    if value.is_below(limit.low):
-        text = " + ".join(shown(result) for result in results)
-        yield _flag("V1", case.knowledge, results, text, f"{limit.low:f} nmol/L")
+    if found is not None:
+        value, results = found
+        reading = read_against(value, threshold("vitamin-d", "deficient", case.profile, case.knowledge))
+        yield from _if_outside("V1", case, results, " + ".join(shown(result) for result in results), reading)
 
 
 def _hyperparathyroidism_flag(case: Case) -> Iterator[Finding]:
     pth = _pth(case.profile)
-    if pth is None:
-        return
-    reading = read_against(pth.value, limits_for(pth, case.profile, case.knowledge))
-    if reading.limits and reading.is_high:
-        yield _flag("H1", case.knowledge, [pth], shown(pth), reading.limits.text)
+    limits = limits_for(pth, case.profile, case.knowledge) if pth else None
+    if pth is not None and limits is not None and read_against(pth.value, limits).is_high:
+        yield _flag("H1", case, [pth], shown(pth), limits.text)
 
 
 def _turnover_flags(case: Case, turnover: Turnover) -> Iterator[Finding]:
@@ -169,17 +163,12 @@ def _kidney_flag(case: Case) -> Iterator[Finding]:
     if kidney.egfr is None or kidney.result is None:
         return
     if all_of((negated(kidney.is_below(block)), kidney.is_below(caution))):
-        yield _flag("K1", knowledge, [kidney.result], kidney.text, f"{block}–{caution} mL/min/1.73 m²")
+        yield _flag("K1", case, [kidney.result], kidney.text, f"{block}–{caution} mL/min/1.73 m²")
 
 
 def _pth(profile: PatientProfile) -> MarkerResult | None:
     """Intact PTH, else the third-generation assay, which has no limits but those that came with it."""
     return profile.results.get("pth") or profile.results.get("pth-1-84")
-
-
-def _threshold_high(marker: str, purpose: str, case: Case) -> Decimal | None:
-    limit = threshold(marker, purpose, case.profile, case.knowledge)
-    return limit.high if limit else None
 
 
 def _shown_urine(urine: UrineCalcium, unit: str) -> str:
@@ -189,9 +178,15 @@ def _shown_urine(urine: UrineCalcium, unit: str) -> str:
     return shown(urine.results[0])
 
 
-def _flag(
-    rule: str, knowledge: Knowledge, results: Sequence[MarkerResult], value: str, limit: str, *, kind: str = ""
-) -> Finding:
+def _if_outside(
+    rule: str, case: Case, results: Sequence[MarkerResult], text: str, reading: Reading
+) -> Iterator[Finding]:
+    """The flag, if the value is certainly too low or too high."""
+    if reading.limits is not None and (reading.is_low or reading.is_high):
+        yield _flag(rule, case, results, text, reading.limits.text)
+
+
+def _flag(rule: str, case: Case, results: Sequence[MarkerResult], value: str, limit: str, *, kind: str = "") -> Finding:
     """One flag with the value that raised it, under the name that its text knows, the limit and the day."""
     values = {_NAMES[rule]: value, "limit": limit, "date": day(results[0].effective)}
-    return finding(rule, f"flag.{rule}{kind}", knowledge, values, results)
+    return finding(rule, f"flag.{rule}{kind}", case.knowledge, values, results)

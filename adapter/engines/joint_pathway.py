@@ -21,7 +21,7 @@ from adapter.engines.osta import osta_of
 from adapter.engines.plan import plan_of
 from adapter.engines.qfracture import QFractureAnswer, qfracture_of
 from adapter.engines.reading import disagreements, evidence_of
-from adapter.engines.sentences import gate_sentences, plan_sentence, stratum_sentences, turnover_sentence
+from adapter.engines.sentences import gate_sentences, plan_sentences, stratum_sentences, turnover_sentence
 from adapter.engines.stratum import place
 from adapter.engines.turnover import ALL_MARKERS, Markers, markers_of, turnover_of
 from adapter.engines.urine import incomplete, urine_scores
@@ -70,7 +70,7 @@ def assess(profile: PatientProfile, knowledge: Knowledge, *, with_qfracture: boo
             *gate_sentences(case, gates.fired),
             *(stratum_sentences(case, placing) if placing else ()),
             turnover_sentence(case, turnover, markers),
-            *([plan_sentence(case, plan, course)] if plan else ()),
+            *(plan_sentences(case, plan, course) if plan else ()),
             *flags,
             *(cautions_of(case, turnover, markers) if is_applicable else ()),
         ),

@@ -61,20 +61,20 @@ def limits_for(result: MarkerResult, profile: PatientProfile, knowledge: Knowled
     known = [limit for limit in knowledge.limits.get(result.marker, ()) if limit.purpose == REFERENCE]
     fitting = [limit for limit in known if _fits(limit, result, profile)]
     return (
-        _of_authority(Authority.SITE, fitting, result.unit)
+        _of_authority(Authority.SITE, fitting, knowledge)
         or _reported(result, profile, knowledge)
-        or _of_authority(Authority.FALLBACK, fitting, result.unit)
+        or _of_authority(Authority.FALLBACK, fitting, knowledge)
     )
 
 
-def threshold(marker: str, purpose: str, profile: PatientProfile, knowledge: Knowledge) -> Limit | None:
+def threshold(marker: str, purpose: str, profile: PatientProfile, knowledge: Knowledge) -> AppliedLimits | None:
     """A named threshold of the decision table for this patient; the site's own before the literature's."""
     fitting = [
         limit
         for limit in knowledge.limits.get(marker, ())
         if limit.purpose == purpose and not limit.assay and _is_for(limit, profile)
     ]
-    return min(fitting, key=lambda limit: (limit.authority != Authority.SITE.value, limit.rank), default=None)
+    return _of_authority(Authority.SITE, fitting, knowledge) or _of_authority(Authority.FALLBACK, fitting, knowledge)
 
 
 def _fits(limit: Limit, result: MarkerResult, profile: PatientProfile) -> bool:
@@ -96,7 +96,15 @@ def _age_within(age: int | None, low: Decimal | int | None, high: Decimal | int 
     return age is not None and (low is None or age >= low) and (high is None or age <= high)
 
 
-def _of_authority(authority: Authority, limits: Iterable[Limit], unit: str) -> AppliedLimits | None:
+def as_stated(limit: Limit, knowledge: Knowledge) -> str:
+    """A limit in the unit of its source: 250 mg, not 6.23775 mmol."""
+    unit = limit.stated_unit or knowledge.markers[limit.marker].unit
+    factor = knowledge.unit_factors[limit.marker][unit].factor
+    low, high = (None if end is None else end / factor for end in (limit.low, limit.high))
+    return _shown(low, high, unit)
+
+
+def _of_authority(authority: Authority, limits: Iterable[Limit], knowledge: Knowledge) -> AppliedLimits | None:
     own = [limit for limit in limits if limit.authority == authority.value]
     chosen = min(own, key=lambda limit: limit.rank, default=None)
     if chosen is None:
@@ -104,11 +112,11 @@ def _of_authority(authority: Authority, limits: Iterable[Limit], unit: str) -> A
     return AppliedLimits(
         low=chosen.low,
         high=chosen.high,
-        unit=unit,
+        unit=knowledge.markers[chosen.marker].unit,
         authority=authority,
         source=chosen.source,
         sureness=chosen.sureness.value,
-        text=_shown(chosen.low, chosen.high, unit),
+        text=as_stated(chosen, knowledge),
     )
 
 
@@ -197,7 +205,7 @@ def young_adult_limits(
     known = [limit for limit in knowledge.limits.get(result.marker, ()) if limit.purpose == REFERENCE]
     fitting = [limit for limit in known if _fits(limit, result, profile)]
     for authority in (Authority.SITE, Authority.FALLBACK):
-        limits = _of_authority(authority, fitting, result.unit)
+        limits = _of_authority(authority, fitting, knowledge)
         if limits is not None and limits.low is not None and limits.high is not None:
             return limits.low, limits.high
     return None

@@ -8,8 +8,9 @@ from adapter.clinical.assessment import Finding, Turnover
 from adapter.clinical.results import MarkerResult, RiskFactor
 from adapter.engines.case import Case
 from adapter.engines.fractures import very_high_triggers
-from adapter.engines.monitoring import Course
+from adapter.engines.monitoring import Course, Response
 from adapter.engines.stratum import Placing
+from adapter.engines.treatment import ANABOLIC
 from adapter.engines.turnover import Markers
 from adapter.engines.wording import dated, day, finding
 
@@ -63,13 +64,20 @@ def turnover_sentence(case: Case, turnover: Turnover, markers: Markers) -> Findi
     return finding(f"T-{turnover}", f"finding.turnover.{turnover}", case.knowledge, values, markers.used)
 
 
-def plan_sentence(case: Case, plan: str, course: Course | None) -> Finding:
-    """What the pathway suggests that the clinician consider."""
+def plan_sentences(case: Case, plan: str, course: Course | None) -> Iterator[Finding]:
+    """What the pathway suggests that the clinician consider; under treatment, with the changes it rests on."""
     if course is None:
-        return finding(plan, f"plan.{plan}", case.knowledge)
+        yield finding(plan, f"plan.{plan}", case.knowledge)
+        return
     values = {"changes": "; ".join(f"{_NAMES[c.after.marker]} {c.text}" for c in course.changes)}
-    rests_on = [result for change in course.changes for result in (change.before, change.after)]
-    return finding(plan, f"plan.{plan}.{course.response}", case.knowledge, values, [*rests_on, *case.medicines])
+    rests_on = [*(result for c in course.changes for result in (c.before, c.after)), *case.medicines]
+    # Markers that changed but do not agree: the plan in general, for the text of "undetermined" says there is no change.
+    is_mixed = course.response is Response.UNDETERMINED and bool(course.changes)
+    yield finding(
+        plan, f"plan.{plan}" if is_mixed else f"plan.{plan}.{course.response}", case.knowledge, values, rests_on
+    )
+    if any(medicine.kind in ANABOLIC for medicine in case.medicines):
+        yield finding(plan, f"plan.{plan}.anabolic", case.knowledge)
 
 
 def _grounds_of(gate: str, case: Case) -> Sequence[MarkerResult | RiskFactor]:

@@ -24,14 +24,14 @@ def assess_bundle(
     """Assess every patient in a Bundle, a single resource or NDJSON.
 
     Args:
-        bundle: FHIR JSON as bytes or text (preferred: every digit is kept), or already parsed, with ``Decimal`` numbers;
+        bundle: FHIR JSON as bytes or text (every digit is kept), or already parsed with ``Decimal`` numbers;
             a ``float`` in it is refused, since its digits are lost already.
         as_of: The moment of the assessment, with its zone; a date means the end of that day in UTC.
         knowledge: What ``load_knowledge`` gave; default: the shipped mappings, loaded once.
         options: Release, language and what is switched on; default: the safe ones.
 
     Returns:
-        One ``PatientOutcome`` per patient (assessment, what was set aside and why, resources to write), and the problems
+        One ``PatientOutcome`` per patient (assessment, set aside and why, resources to write), and the problems
         that belong to no patient. Wrong data never raises; it is reported.
 
     Raises:

@@ -170,7 +170,7 @@ def test_p1np_whose_assay_says_its_kind_is_read() -> None:
     ("given", "word"),
     [
         (result("creatinine", "110", "umol/L"), "kidney-function-reduced"),
-        (result("egfr", "<90", "mL/min/{1.73_m2}"), "kidney-function-reduced"),
+        (result("egfr", ">=30", "mL/min/{1.73_m2}"), "kidney-function-reduced"),
         (factor("chronic-liver-disease"), "liver-disease"),
         (factor("hyperthyroidism"), "hyperthyroidism"),
         (factor("immobilisation"), "immobilisation"),

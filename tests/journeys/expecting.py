@@ -60,7 +60,7 @@ def _words(expected: Json, explained: Json) -> Iterator[str]:
             continue
         got = explained[name] if way != "not" else [explained[name]]
         for word in words:
-            present = any(str(item).lower().startswith(str(word)) for item in got)
+            present = any(str(item).lower().startswith(str(word).lower()) for item in got)
             if present is not (way == "includes"):
                 yield f"{key}: {word}, got {list(got)}"
 
