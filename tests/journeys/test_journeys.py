@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,7 @@ def _expected(folder: Path) -> Any:
     return json.loads((folder / "expected.json").read_text(encoding="utf-8"))
 
 
+@cache
 def _said(command: str, folder: Path, *more: str) -> bytes:
     """What the command prints about this journey."""
     expected = _expected(folder)
