@@ -124,7 +124,7 @@ def assess_patient(
     )
     assessment = assess(gathered.profile, knowledge, with_qfracture=options.with_qfracture)
     set_aside = _not_used(assessment, [*understood.problems, *gathered.set_aside])
-    cautions = tuple(problem for problem in understood.problems if problem.used)
+    cautions = [problem for problem in understood.problems if problem.used]
     resources = write(
         assessment,
         knowledge,
@@ -133,8 +133,11 @@ def assess_patient(
         set_aside=[*set_aside, *cautions],
         label_as_ai=options.label_as_ai,
     )
+    # What the engines refused (a sample not fasting, scores that contradict each other) was not used either.
+    set_aside += [problem for problem in assessment.cautions if not problem.used]
+    cautions += [problem for problem in assessment.cautions if problem.used]
     irrelevant = tuple(sorted(understood.irrelevant))
-    return PatientOutcome(assessment, tuple(set_aside), cautions, irrelevant, tuple(resources))
+    return PatientOutcome(assessment, tuple(set_aside), tuple(cautions), irrelevant, tuple(resources))
 
 
 def by_patient(reading: Reading) -> tuple[list[PatientRecord], list[Problem], list[str]]:

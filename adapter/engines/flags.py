@@ -109,7 +109,7 @@ def _calcium_flags(case: Case) -> Iterator[Finding]:
 
 
 def _readings_of_high_calcium(case: Case) -> Iterator[Reading]:
-    """Calcium against each upper limit that counts: the laboratory's own, else 2.60; and the paper's 2.75 in any case."""
+    """Calcium against each upper limit that counts: the laboratory's own, else 2.60; and the paper's 2.75."""
     calcium = case.ionized or case.calcium
     if calcium is None:
         return

@@ -70,12 +70,12 @@ def plan_sentences(case: Case, plan: str, course: Course | None) -> Iterator[Fin
         yield finding(plan, f"plan.{plan}", case.knowledge)
         return
     values = {"changes": "; ".join(f"{_NAMES[c.after.marker]} {c.text}" for c in course.changes)}
-    rests_on = [*(result for c in course.changes for result in (c.before, c.after)), *case.medicines]
-    # Markers that changed but do not agree: the plan in general, for the text of "undetermined" says there is no change.
+    rests_on: list[MarkerResult | RiskFactor] = [*case.medicines]
+    rests_on += [result for change in course.changes for result in (change.before, change.after)]
+    # Where markers changed but do not agree, the plan in general: the text of "undetermined" says that nothing compares.
     is_mixed = course.response is Response.UNDETERMINED and bool(course.changes)
-    yield finding(
-        plan, f"plan.{plan}" if is_mixed else f"plan.{plan}.{course.response}", case.knowledge, values, rests_on
-    )
+    key = f"plan.{plan}" if is_mixed else f"plan.{plan}.{course.response}"
+    yield finding(plan, key, case.knowledge, values, rests_on)
     if any(medicine.kind in ANABOLIC for medicine in case.medicines):
         yield finding(plan, f"plan.{plan}.anabolic", case.knowledge)
 

@@ -98,7 +98,7 @@ def _patient(patient: PatientOutcome, knowledge: Knowledge) -> dict[str, Any]:
         "scores": {_score_name(s.engine, s.outcome): s.text for s in assessment.scores},
         "used": [_used(evidence) for evidence in assessment.evidence],
         "set_aside": [_problem(problem) for problem in patient.set_aside],
-        "cautions": [_problem(problem) for problem in (*patient.cautions, *assessment.cautions)],
+        "cautions": [_problem(problem) for problem in patient.cautions],
         "irrelevant": len(patient.irrelevant),
         "writes": bool(patient.resources),
         "rules": {"name": knowledge.name, "version": knowledge.version, "fingerprint": knowledge.fingerprint},

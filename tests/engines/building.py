@@ -189,3 +189,8 @@ def reading(assessment: Assessment, marker: str) -> str | None:
     """How a marker in use reads; ``None`` where it is not in use."""
     found = [e for e in assessment.evidence if isinstance(e.result, MarkerResult) and e.result.marker == marker]
     return found[-1].reading if found else None
+
+
+def used(assessment: Assessment) -> list[str]:
+    """The resources in use, the patient aside."""
+    return [e.result.resource for e in assessment.evidence if not isinstance(e.result, Patient)]

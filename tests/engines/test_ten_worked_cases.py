@@ -20,6 +20,7 @@ from tests.engines.building import (
     score,
     sentence,
     t,
+    used,
     woman,
 )
 
@@ -202,7 +203,7 @@ def test_case_8_monitoring_reads_the_change_and_not_the_limits() -> None:
     )
     assert score(answer, EGFR) == "86.6"
     assert reading(answer, "ctx") == reading(answer, "p1np") == ""
-    assert {"Observation/p1np-before", "Observation/ctx-before"} <= {e.result.resource for e in answer.evidence[1:]}
+    assert {"Observation/p1np-before", "Observation/ctx-before"} <= set(used(answer))
 
 
 def test_case_9_indeterminate_though_turnover_is_high() -> None:
