@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from adapter.clinical.results import Coding, Concept, ReportedQuantity, ReportedRange, ReportedRatio
 from adapter.clinical.time import ClinicalTime, clinical_time, period
-from adapter.fhir.element import Element
+from adapter.fhir.element import Element, shown
 from adapter.problems import ProblemCode
 
 # The codes of hl7.org/fhir/R4/valueset-quantity-comparator.html. R5 adds "ad", which bounds nothing.
@@ -37,7 +37,7 @@ def quantity_of(element: Element | None) -> ReportedQuantity | None:
         return None
     comparator = element.text("comparator")
     if comparator not in _COMPARATORS:
-        what = f"{comparator!r} is none of <, <=, >=, >, so the value is not known"
+        what = f"{shown(comparator)} is none of <, <=, >=, >, so the value is not known"
         element.fault("comparator", ProblemCode.COMPARATOR_INVALID, what)
     return ReportedQuantity(
         element.number("value"), comparator, element.text("unit"), element.text("system"), element.text("code")

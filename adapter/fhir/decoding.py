@@ -19,6 +19,7 @@ DEPTH_LIMIT = 64
 DECODED_LIMIT = 512 * 1024 * 1024
 # Kept exactly up to here; what is longer, or has more zeros than that, measures nothing.
 _LONGEST_NUMBER = 500
+_TOO_DEEP = f"nested deeper than {DEPTH_LIMIT} levels"
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 _NO_BRACKET = re.compile(r"[^\[\]{}]+")
 _SUSPICIOUS_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
@@ -26,10 +27,25 @@ _FORBIDDEN_CHARACTER = re.compile("[\0\ud800-\udfff]")
 _EXPONENT = re.compile(rb"\dE[+-]\d")
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP = 16 + zlib.MAX_WBITS
+Json = dict[str, Any]
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
-def decode(data: bytes, *, where: str) -> Any:
+class _Ambiguous(msgspec.Struct):
+    """The objects met in one document that hold a key twice, each with that key; the outermost comes last."""
+
+    found: list[tuple[Json, str]] = []
+
+    def object_of(self, pairs: list[tuple[str, object]]) -> Json:
+        """Make an object of its keys and values, and note it where a key is repeated."""
+        unique = dict(pairs)
+        if len(unique) != len(pairs):
+            keys = [key for key, _ in pairs]
+            self.found.append((unique, next(key for key in keys if keys.count(key) > 1)))
+        return unique
+
+
+def decode(data: bytes, *, where: str) -> object:
     """Decode one JSON document with exact decimals; the same bytes always give the same value.
 
     Args:
@@ -39,39 +55,25 @@ def decode(data: bytes, *, where: str) -> Any:
     Raises:
         InputUnreadable: It is no JSON, or JSON that means different things to different readers.
     """
-    ambiguous: list[tuple[dict[str, Any], str]] = []
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        unified = dict(pairs)
-        if len(unified) != len(pairs):
-            keys = [key for key, _ in pairs]
-            ambiguous.append((unified, next(key for key in keys if keys.count(key) > 1)))
-        return unified
-
+    ambiguous = _Ambiguous()
     try:
         text = data.decode("utf-8-sig")
-        value = json.loads(text, parse_float=_number, parse_constant=_refuse, object_pairs_hook=unique)
+        value = json.loads(text, parse_float=_number, parse_constant=_refuse, object_pairs_hook=ambiguous.object_of)
     except UnicodeDecodeError as error:
         raise InputUnreadable(f"{where}: byte {error.start} is no UTF-8") from None
     except json.JSONDecodeError as error:
         raise InputUnreadable(f"{where}: no JSON at line {error.lineno}, column {error.colno}: {error.msg}") from None
     except RecursionError:
-        raise InputUnreadable(f"{where}: nested deeper than {DEPTH_LIMIT} levels") from None
+        raise InputUnreadable(f"{where}: {_TOO_DEEP}") from None
     except ValueError:
-        raise InputUnreadable(
-            f"{where}: a number that is no measurement (NaN, infinite or beyond all bounds)"
-        ) from None
-    if _is_deeper(text, DEPTH_LIMIT):
-        raise InputUnreadable(f"{where}: nested deeper than {DEPTH_LIMIT} levels")
-    if ambiguous:
-        # The outermost object is completed last, so it is the one that surely was kept.
-        raise InputUnreadable(f"{where}: {_path_to(value, *ambiguous[-1])} occurs twice in one object")
-    if _SUSPICIOUS_ESCAPE.search(text) and any(_FORBIDDEN_CHARACTER.search(each) for each in _strings(value)):
-        raise InputUnreadable(f"{where}: a text contains a character that is none (NUL or half a surrogate pair)")
+        raise InputUnreadable(f"{where}: a number is NaN, infinite or beyond all bounds") from None
+    fault = _fault(text, value, ambiguous.found)
+    if fault:
+        raise InputUnreadable(f"{where}: {fault}")
     return value
 
 
-def encode(value: Any) -> bytes:
+def encode(value: object) -> bytes:
     """Encode to compact JSON: keys in the order given, decimals with their digits and never with an exponent."""
     encoded = _ENCODER.encode(value)
     # str(Decimal("0.0000001")) is 1E-7; what may hold such a number is written once more, plainly.
@@ -103,6 +105,18 @@ def unpack(data: bytes, *, where: str, limit: int = DECODED_LIMIT) -> bytes:
     return b"".join(pieces)
 
 
+def _fault(text: str, value: object, ambiguous: list[tuple[Json, str]]) -> str:
+    """Why JSON that could be decoded is refused all the same; empty if it is not."""
+    if _is_deeper(text, DEPTH_LIMIT):
+        return _TOO_DEEP
+    if ambiguous:
+        # The outermost object is completed last, so it is the one that surely was kept.
+        return f"{_path_to(value, *ambiguous[-1])} occurs twice in one object"
+    if _SUSPICIOUS_ESCAPE.search(text) and any(_FORBIDDEN_CHARACTER.search(each) for each in _strings(value)):
+        return "a text holds a character that is none (NUL, or half of a surrogate pair)"
+    return ""
+
+
 def _number(digits: str) -> Decimal:
     if len(digits) > _LONGEST_NUMBER:
         raise ValueError
@@ -129,9 +143,9 @@ def _is_deeper(text: str, limit: int) -> bool:
     return bool(brackets)
 
 
-def _path_to(value: Any, wanted: dict[str, Any], key: str) -> str:
+def _path_to(value: object, wanted: Json, key: str) -> str:
     """The path of a key of one object, found by identity."""
-    waiting: list[tuple[str, Any]] = [("", value)]
+    waiting: list[tuple[str, object]] = [("", value)]
     while waiting:
         path, found = waiting.pop()
         if found is wanted:
@@ -143,7 +157,7 @@ def _path_to(value: Any, wanted: dict[str, Any], key: str) -> str:
     return key
 
 
-def _strings(value: Any) -> Iterator[str]:
+def _strings(value: object) -> Iterator[str]:
     waiting = [value]
     while waiting:
         found = waiting.pop()
@@ -155,7 +169,7 @@ def _strings(value: Any) -> Iterator[str]:
             waiting += found
 
 
-def _without_exponents(value: Any) -> Any:
+def _without_exponents(value: object) -> object:
     match value:
         case Decimal():
             return msgspec.Raw(format(value, "f").encode())

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import msgspec
 
 from adapter.fhir.entries import Entry
-from adapter.fhir.releases import MARKS, Release, release_named, same_shape
+from adapter.fhir.releases import MARKS, STU3_SHAPES, Release, release_named, same_shape
 from adapter.problems import Problem, ProblemCode, Severity
 
-# hl7.org/fhir/R4/references.html#canonical: the address of a specification may name its version.
+# A profile of the specification may name the version in its address.
 _VERSIONED_PROFILE = re.compile(r"https?://hl7\.org/fhir/(\d\.\d)/StructureDefinition/", re.ASCII)
 
 
@@ -69,7 +69,8 @@ def _proved(type_: str, resource: dict[str, object]) -> Release | None:
     for release, names in MARKS.items():
         if any(name in resource for name in names.get(type_, ())):
             return release
-    return None
+    name, kind = STU3_SHAPES.get(type_, ("", list))
+    return Release.STU3 if isinstance(resource.get(name), kind) else None
 
 
 def _notice(what: str, then: str) -> Problem:

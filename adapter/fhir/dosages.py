@@ -45,6 +45,6 @@ def _times_a_day(repeat: Element | None) -> Decimal | None:
     period, days = repeat.number("period"), _DAYS.get(repeat.text("periodUnit"))
     if not period or days is None:
         return None
-    # "If no frequency is stated, the frequency is 1" (hl7.org/fhir/R4/datatypes-definitions.html#Timing.repeat.frequency)
+    # "If no frequency is stated, the value 1 is assumed" (hl7.org/fhir/R4/datatypes-definitions.html#Timing)
     frequency = repeat.number("frequency")
     return (Decimal(1) if frequency is None else frequency) / (period * days)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from decimal import Decimal
-from typing import Any
 
 from adapter.clinical.time import ClinicalTime, clinical_time
+from adapter.fhir.decoding import Json
 from adapter.problems import Problem, ProblemCode
 
+_CODE = re.compile(r"\S{1,40}")
 _DATA_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
-Json = dict[str, Any]
 
 
 class Element:
@@ -23,18 +23,15 @@ class Element:
 
     __slots__ = ("_parent", "_step", "faults", "json")
 
-    def __init__(
-        self, json: Json, step: str, parent: Element | None = None, faults: list[Problem] | None = None
-    ) -> None:
+    def __init__(self, json: Json, step: str, parent: Element | None = None, *, apart: bool = False) -> None:
         self.json = json
-        self.faults: list[Problem] = parent.faults if faults is None and parent is not None else faults or []
+        self.faults: list[Problem] = [] if apart or parent is None else parent.faults
         self._parent = parent
         self._step = step
         if json.get("modifierExtension"):
             # "applications SHALL NOT process the resource" unless they know it (extensibility.html#modifierExtension)
-            self.fault(
-                "modifierExtension", ProblemCode.MODIFIER_UNKNOWN, "it may change the meaning, and is not known here"
-            )
+            what = "it may change the meaning, and is not known here"
+            self.fault("modifierExtension", ProblemCode.MODIFIER_UNKNOWN, what)
 
     @property
     def where(self) -> str:
@@ -111,7 +108,7 @@ class Element:
         for index, each in enumerate(found):
             step = f"{name}[{index}]"
             if each.__class__ is dict:
-                children.append(Element(each, step, self, [] if apart else None))
+                children.append(Element(each, step, self, apart=apart))
             else:
                 self._wrong(step, each, "an object")
         return children
@@ -126,17 +123,15 @@ class Element:
 
     def absence(self, name: str) -> str:
         """Why a child is absent, where an extension says so: on a primitive (``_name``) or within an object."""
-        for holder in (self.json.get(f"_{name}"), self.json.get(name)):
-            for extension in _extensions(holder):
-                if extension.get("url") == _DATA_ABSENT:
-                    reason = extension.get("valueCode")
-                    return reason if isinstance(reason, str) else "unknown"
-        return ""
+        return _absence(self.json.get(f"_{name}")) or _absence(self.json.get(name))
+
+    def own_absence(self) -> str:
+        """Why this element itself holds nothing, where an extension says so."""
+        return _absence(self.json)
 
     def _wrong(self, name: str, found: object, expected: str) -> None:
-        self.fault(
-            name, ProblemCode.ELEMENT_INVALID, f"expected {expected}, found {_KINDS.get(type(found), 'a number')}"
-        )
+        what = f"expected {expected}, found {_KINDS.get(type(found), 'a number')}"
+        self.fault(name, ProblemCode.ELEMENT_INVALID, what)
 
 
 _KINDS = {str: "a text", bool: "true or false", dict: "an object", list: "a list"}
@@ -146,8 +141,15 @@ def _is_choice(name: str, stem: str) -> bool:
     return len(name) > len(stem) and name[len(stem)].isupper()
 
 
-def _extensions(holder: object) -> Iterator[Json]:
+def _absence(holder: object) -> str:
     extensions = holder.get("extension") if isinstance(holder, dict) else None
     for each in extensions if isinstance(extensions, list) else ():
-        if isinstance(each, dict):
-            yield each
+        if isinstance(each, dict) and each.get("url") == _DATA_ABSENT:
+            reason = each.get("valueCode")
+            return reason if isinstance(reason, str) else "unknown"
+    return ""
+
+
+def shown(code: str) -> str:
+    """A code as it may stand in a problem; what is no code is not repeated, for it may be anything."""
+    return repr(code) if _CODE.fullmatch(code) else "a text that is no code"

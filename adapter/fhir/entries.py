@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 
 from adapter.errors import InputUnreadable
-from adapter.fhir.decoding import decode, unpack
+from adapter.fhir.decoding import Json, decode, unpack
 from adapter.problems import Problem, ProblemCode, Severity
 
 _NDJSON = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-Json = dict[str, Any]
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -67,9 +65,8 @@ def split(data: bytes, name: str) -> list[Entry]:
     data = unpack(data, where=name).removeprefix(_BYTE_ORDER_MARK)
     _refuse_markup(data, name)
     if _is_ndjson(data, name):
-        return [
-            entry for number, line in enumerate(data.split(b"\n"), 1) for entry in _of_line(line, f"{name}:{number}")
-        ]
+        lines = enumerate(data.split(b"\n"), 1)
+        return [entry for number, line in lines for entry in _of_line(line, f"{name}:{number}")]
     return list(_of_document(decode(data, where=name), name))
 
 

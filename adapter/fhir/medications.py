@@ -9,7 +9,7 @@ from adapter.clinical.results import Concept, Statement, StatementKind
 from adapter.clinical.time import ClinicalTime, clinical_time
 from adapter.fhir.datatypes import concept_of, end_of, quantity_of, start_of
 from adapter.fhir.dosages import daily_dose
-from adapter.fhir.element import Element
+from adapter.fhir.element import Element, shown
 from adapter.fhir.record import Record, Row, status_problem
 from adapter.problems import Problem, ProblemCode
 
@@ -37,7 +37,9 @@ def medication_refusal(record: Record) -> Problem | None:
         if root.flag(name):
             return record.refused(ProblemCode.STATUS_NOT_USABLE, name, f"{name} is true")
     if root.text("intent") not in _ORDERS and not _is_reported_plan(root):
-        return record.refused(ProblemCode.STATUS_NOT_USABLE, "intent", f"intent is {root.text('intent')!r}, no order")
+        return record.refused(
+            ProblemCode.STATUS_NOT_USABLE, "intent", f"intent is {shown(root.text('intent'))}, no order"
+        )
     if root.text("taken") not in _TAKEN or _adherence(root).startswith(("not-taking", "unknown")):
         return record.refused(ProblemCode.STATUS_NOT_USABLE, "", "the medicine is not known to be taken")
     return status_problem(record, frozenset(_STATUSES[record.placed.entry.type]))
@@ -96,11 +98,9 @@ def _medicine(record: Record) -> Concept | Problem:
         what = "the Medication it refers to did not come, or was entered in error"
         return record.refused(ProblemCode.FACTOR_NOT_USABLE, "medication", what)
     code = concept_of(medication.one("code"))
-    return (
-        record.refused(medication.faults[0].code, "medication", medication.faults[0].what)
-        if medication.faults
-        else code
-    )
+    for fault in medication.faults:
+        return record.refused(fault.code, "medication", fault.what)
+    return code
 
 
 def _dosages(root: Element, type_: str) -> list[Element]:

@@ -255,10 +255,9 @@ def _links(record: Record) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _is_about_something_else(record: Record) -> bool:
-    subject = record.root.one("subject")
+    """Whether a focus names anything but the subject itself."""
+    if not record.root.has("focus"):
+        return False
+    subject, focus = record.root.one("subject"), record.root.many("focus")
     own = record.references.key(subject.text("reference"), record.placed) if subject else ""
-    return any(key != own for key in record.keys(record.root.many("focus"))) or _has_unnamed_focus(record.root)
-
-
-def _has_unnamed_focus(root: Element) -> bool:
-    return any(not focus.text("reference") for focus in root.many("focus"))
+    return any(not each.text("reference") for each in focus) or any(key != own for key in record.keys(focus))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from adapter.clinical.patient import Patient, Sex
 from adapter.clinical.results import Coding
 from adapter.fhir.datatypes import coding_of
-from adapter.fhir.element import Element
+from adapter.fhir.element import Element, shown
 from adapter.fhir.record import Record
 from adapter.problems import Problem, ProblemCode, Severity
 
@@ -49,7 +49,7 @@ def patient_refusal(record: Record) -> Problem | None:
 def _sex(root: Element) -> Sex | None:
     gender = root.text("gender")
     if gender and gender not in _SEXES:
-        root.fault("gender", ProblemCode.ELEMENT_INVALID, f"{gender!r} is no administrative gender of FHIR")
+        root.fault("gender", ProblemCode.ELEMENT_INVALID, f"{shown(gender)} is no administrative gender of FHIR")
     return _SEXES.get(gender)
 
 

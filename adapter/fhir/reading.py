@@ -12,14 +12,14 @@ from adapter.clinical.patient import Patient
 from adapter.clinical.results import LabResult, ReportedPrediction, Statement
 from adapter.errors import InputUnreadable
 from adapter.fhir.detection import detect
-from adapter.fhir.element import Element
+from adapter.fhir.element import Element, shown
 from adapter.fhir.entries import Entry, split
 from adapter.fhir.medications import medication_refusal, read_medication
 from adapter.fhir.observations import observation_refusal, read_observation
 from adapter.fhir.patients import patient_refusal, read_patient
 from adapter.fhir.predictions import prediction_refusal, read_predictions
 from adapter.fhir.record import Record, Row, refusal
-from adapter.fhir.references import Placed, References
+from adapter.fhir.references import Placed, References, address_caution
 from adapter.fhir.releases import READ, Release
 from adapter.fhir.resource_types import RESOURCE_TYPES
 from adapter.fhir.statements import (
@@ -115,6 +115,7 @@ def read(sources: Iterable[Source], *, release: Release | None, allow_preliminar
         record = _record(placed, references, detected.release, allow_preliminary=allow_preliminary)
         problem = _refusal_unread(placed.entry, detected.foreign(index)) or stale.get(id(placed))
         _file(reading, record, *_read_one(record, problem))
+    reading.problems += [caution for entry in entries if (caution := address_caution(entry)) is not None]
     _add_unknown_patients(reading)
     return reading
 
@@ -138,7 +139,7 @@ def _entries(source: Source) -> Sequence[Entry]:
 
 
 def _record(placed: Placed, references: References, release: Release, *, allow_preliminary: bool) -> Record:
-    root = Element(placed.entry.resource or {}, placed.entry.where, faults=[])
+    root = Element(placed.entry.resource or {}, placed.entry.where)
     return Record(root, placed, references, READ[release], allow_preliminary)
 
 
@@ -152,7 +153,7 @@ def _refusal_unread(entry: Entry, foreign: Release | None) -> Problem | None:
     if not entry.type:
         return Problem(ProblemCode.ENTRY_INVALID, entry.where, "there is no resourceType")
     if entry.type not in RESOURCE_TYPES:
-        return Problem(ProblemCode.TYPE_UNKNOWN, entry.where, f"FHIR knows no resource type {entry.type!r}")
+        return Problem(ProblemCode.TYPE_UNKNOWN, entry.where, f"FHIR knows no resource type {shown(entry.type)}")
     if entry.type == "OperationOutcome":
         return _told_by_server(entry)
     if foreign is not None and (entry.type in _KINDS or entry.type == "Patient"):
@@ -163,11 +164,11 @@ def _refusal_unread(entry: Entry, foreign: Release | None) -> Problem | None:
 
 def _told_by_server(outcome: Entry) -> Problem | None:
     """The gravest issue of an OperationOutcome; its words may name the patient, so only its code is told."""
-    issues = Element(outcome.resource or {}, outcome.where, faults=[]).many("issue")
+    issues = Element(outcome.resource or {}, outcome.where).many("issue")
     for word, severity in _GRAVE.items():
         for issue in issues:
             if issue.text("severity") == word:
-                what = f"the server reports {word}: {issue.text('code') or 'no code'}"
+                what = f"the server reports {word}: {shown(issue.text('code'))}"
                 then = "what else came in was read"
                 return Problem(ProblemCode.OPERATION_OUTCOME, outcome.where, what, then, severity=severity)
     return None
@@ -221,18 +222,23 @@ def _file(reading: Reading, record: Record, patient: str, rows: Sequence[Row | P
     if not rows:
         reading.irrelevant.append((entry.where, patient))
     for row in rows:
-        match row:
-            case LabResult():
-                reading.results.append(row)
-            case Statement():
-                reading.statements.append(row)
-            case ReportedPrediction():
-                reading.predictions.append(row)
-            case Patient():
-                _add_patient(reading, row)
-            case Problem():
-                named = msgspec.structs.replace(row, resource=row.resource or _name(record))
-                reading.set_aside.append(SetAside(entry.where, patient, named))
+        if isinstance(row, Problem):
+            named = msgspec.structs.replace(row, resource=row.resource or _name(record))
+            reading.set_aside.append(SetAside(entry.where, patient, named))
+        else:
+            _add(reading, row)
+
+
+def _add(reading: Reading, row: LabResult | Statement | ReportedPrediction | Patient) -> None:
+    match row:
+        case LabResult():
+            reading.results.append(row)
+        case Statement():
+            reading.statements.append(row)
+        case ReportedPrediction():
+            reading.predictions.append(row)
+        case Patient():
+            _add_patient(reading, row)
 
 
 def _name(record: Record) -> str:

@@ -8,7 +8,7 @@ import msgspec
 
 from adapter.clinical.results import Coding, LabResult, ReportedPrediction, Statement
 from adapter.fhir.datatypes import coding_of
-from adapter.fhir.element import Element
+from adapter.fhir.element import Element, shown
 from adapter.fhir.references import Placed, References
 from adapter.fhir.releases import ReadShape
 from adapter.problems import Problem, ProblemCode
@@ -57,7 +57,7 @@ class Record(msgspec.Struct, frozen=True):
         found = self.references.resolve(text, self.placed) if text else None
         if found is None or found.get("resourceType") != type_:
             return None
-        return Element(found, f"{self.where}.{type_}", faults=[])
+        return Element(found, f"{self.where}.{type_}")
 
     def keys(self, references: Iterable[Element]) -> tuple[str, ...]:
         """The identities that literal references mean; what leads nowhere stays as written."""
@@ -91,7 +91,7 @@ def status_problem(record: Record, usable: frozenset[str], name: str = "status")
     if status in usable:
         return None
     absent = record.root.absence(name)
-    what = f"{name} is {status!r}" if status else f"{name} is absent{f' ({absent})' if absent else ''}"
+    what = f"{name} is {shown(status)}" if status else f"{name} is absent{f' ({absent})' if absent else ''}"
     return record.refused(ProblemCode.STATUS_NOT_USABLE, name, what)
 
 

@@ -8,11 +8,12 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from adapter.fhir.element import Element, Json
+from adapter.fhir.decoding import Json
+from adapter.fhir.element import Element
 from adapter.fhir.entries import Entry
-from adapter.problems import Problem, ProblemCode
+from adapter.problems import Problem, ProblemCode, Severity
 
-# hl7.org/fhir/R4/references.html#regex, with any id: servers send ids with an underscore, and they are still ids.
+# The regex of hl7.org/fhir/R4/references.html#regex with any id: one with an underscore is met, and still an id.
 _RESTFUL = re.compile(
     r"(?:(?P<base>https?://[^?#]+)/)?(?P<local>[A-Z][A-Za-z]+/[^/?#]+)(?:/_history/(?P<version>[^/?#]+))?", re.ASCII
 )
@@ -64,7 +65,7 @@ class References:
         self._by_key: dict[str, list[Placed]] = {}
         self._in_bundle: dict[tuple[str, str], set[str]] = {}
         self._claims = _claims(entries)
-        self._cache: dict[tuple[str, str, str, str], str | Problem] = {}
+        self._owners: dict[tuple[str, str, str, str], str | Problem] = {}
         self.placed = [self._place(entry) for entry in entries]
         self._by_identifier = self._identified()
         self._replaced = dict(self._replacements())
@@ -102,10 +103,12 @@ class References:
         reference = subject.text("reference")
         if not reference:
             return self._by_logical_reference(subject)
-        cache_key = (reference, here.base, here.entry.bundle, here.entry.bundle_type)
-        known = self._cache.get(cache_key)
-        if known is None or reference.startswith("#"):
-            known = self._cache[cache_key] = self._by_reference(reference, subject, here)
+        if reference.startswith("#"):
+            return self._by_contained(contained(here.entry, reference), subject)
+        name = (reference, here.base, here.entry.bundle, here.entry.bundle_type)
+        known = self._owners.get(name)
+        if known is None:
+            known = self._owners[name] = self._by_reference(reference, subject, here)
         return known if isinstance(known, str) else msgspec.structs.replace(known, where=subject.where)
 
     def surviving(self, key: str) -> str:
@@ -117,8 +120,6 @@ class References:
         return key
 
     def _by_reference(self, reference: str, subject: Element, here: Placed) -> str | Problem:
-        if reference.startswith("#"):
-            return self._by_contained(contained(here.entry, reference), subject)
         if reference.startswith("Patient?"):
             return self._by_condition(reference, subject, here)
         key = self.key(reference, here)
@@ -146,9 +147,8 @@ class References:
     def _by_logical_reference(self, subject: Element) -> str | Problem:
         identifier = subject.one("identifier")
         if identifier is None:
-            reason = subject.absence("reference")
-            what = f"is not given: {reason}" if reason else "has no reference"
-            return _unresolved(subject.where, f"the subject {what}")
+            reason = subject.own_absence() or subject.absence("reference")
+            return _unresolved(subject.where, f"the subject is not given{f' ({reason})' if reason else ''}")
         name = f"{identifier.text('system')}|{identifier.text('value')}"
         return self._only(self._by_identifier.get(name, set()), subject, "the subject's identifier")
 
@@ -204,6 +204,17 @@ def contained(entry: Entry, reference: str) -> Json | None:
         if isinstance(each, dict) and each.get("id") in (reference, reference[1:]):
             return each
     return None
+
+
+def address_caution(entry: Entry) -> Problem | None:
+    """What to say of an entry whose fullUrl and resource name different ids; others mean it by its fullUrl."""
+    address = literal(entry.full_url) if entry.full_url and entry.id else None
+    if address is None or address.local == f"{entry.type}/{entry.id}":
+        return None
+    what = "the fullUrl names another resource than the id"
+    then = "the fullUrl was taken as its identity"
+    severity = Severity.WARNING
+    return Problem(ProblemCode.FULL_URL_MISMATCH, entry.where, what, then, severity=severity, used=True)
 
 
 def _bases(entries: Sequence[Entry]) -> set[str]:

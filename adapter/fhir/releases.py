@@ -100,6 +100,12 @@ MARKS: Mapping[Release, Mapping[str, tuple[str, ...]]] = {
     },
 }
 
+# What changed its JSON type after STU3: one interpretation became several, a bare code became a CodeableConcept.
+STU3_SHAPES: Mapping[str, tuple[str, type]] = {
+    "Observation": ("interpretation", dict),
+    "Condition": ("clinicalStatus", str),
+}
+
 
 def release_named(version: str) -> Release | None:
     """The release that a version such as ``4.0.1``, ``4.3`` or ``5.0.0-ballot`` belongs to."""

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from adapter.clinical.results import Statement, StatementKind
 from adapter.fhir.datatypes import concept_of, concepts_of, quantity_of, start_of, time_of
-from adapter.fhir.element import Element
+from adapter.fhir.element import Element, shown
 from adapter.fhir.record import Record, Row, status_problem
 from adapter.problems import Problem, ProblemCode
 
@@ -15,6 +15,12 @@ _OVER = frozenset({"inactive", "remission", "resolved"})
 _CLINICAL = _OVER | {"active", "recurrence", "relapse"}
 # What is only suspected is no fact about the patient; where nobody says how sure it is, it is as recorded.
 _VERIFIED = frozenset({"confirmed"})
+# Seen in US case reports that were converted from CDA.
+_CDA_STATUSES = {
+    ("http://snomed.info/sct", "55561003"): "active",
+    ("http://snomed.info/sct", "73425007"): "inactive",
+    ("http://snomed.info/sct", "413322009"): "resolved",
+}
 _PERFORMED = frozenset({"completed", "in-progress"})
 _TOLD = frozenset({"completed", "partial"})
 _YEARS = frozenset({"a", "year", "years"})
@@ -25,7 +31,7 @@ def condition_refusal(record: Record) -> Problem | None:
     for name, usable in (("verificationStatus", _VERIFIED), ("clinicalStatus", _CLINICAL)):
         for status in _statuses(record.root, name):
             if status not in usable:
-                return record.refused(ProblemCode.STATUS_NOT_USABLE, name, f"{name} is {status!r}")
+                return record.refused(ProblemCode.STATUS_NOT_USABLE, name, f"{name} is {shown(status)}")
     return None
 
 
@@ -114,7 +120,8 @@ def _statuses(root: Element, name: str) -> tuple[str, ...]:
     if isinstance(found, str):
         return (found,) if found else ()
     concept = concept_of(root.one(name))
-    return tuple(coding.code for coding in concept.codings) or ((concept.text,) if concept.text else ())
+    codes = tuple(_CDA_STATUSES.get((coding.system, coding.code), coding.code) for coding in concept.codings)
+    return codes or ((concept.text,) if concept.text else ())
 
 
 def _age(element: Element) -> Decimal | None:
