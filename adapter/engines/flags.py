@@ -113,13 +113,12 @@ def _readings_of_high_calcium(case: Case) -> Iterator[Reading]:
     calcium = case.ionized or case.calcium
     if calcium is None:
         return
-    # Ionized calcium is read only where it came with limits, and the limits of total calcium are not its own.
-    if calcium.limits is not None and calcium.limits.authority is not Authority.FALLBACK:
-        yield read_against(calcium.value, calcium.limits)
-    elif calcium.kind is not CalciumKind.IONIZED:
-        yield read_against(calcium.value, threshold("calcium", "possible-phpt", case.profile, case.knowledge))
+    limits = calcium.limits
     if calcium.kind is not CalciumKind.IONIZED:
         yield read_against(calcium.value, threshold("calcium", "reference", case.profile, case.knowledge))
+        if limits is None or limits.authority is Authority.FALLBACK:
+            limits = threshold("calcium", "possible-phpt", case.profile, case.knowledge)
+    yield read_against(calcium.value, limits)
 
 
 def _phosphate_flag(case: Case) -> Iterator[Finding]:

@@ -38,12 +38,18 @@ class Response(StrEnum):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One marker before and under treatment, both by the same assay."""
+    """One marker before and under treatment, both by the same assay.
+
+    Attributes:
+        level: The value under treatment.
+        amount, percent: By how much it changed since before.
+    """
 
     before: MarkerResult
     after: MarkerResult
-    percent: Decimal
+    level: Decimal
     amount: Decimal
+    percent: Decimal
 
     @property
     def text(self) -> str:
@@ -83,7 +89,7 @@ def _change(marker: str, profile: PatientProfile, start: ClinicalTime, knowledge
     if before is None or not before.value.exact or after.value.exact is None:
         return None
     amount = after.value.exact - before.value.exact
-    return Change(before, after, rounded(100 * amount / before.value.exact), amount)
+    return Change(before, after, after.value.exact, amount, rounded(100 * amount / before.value.exact))
 
 
 def _baseline(
@@ -118,7 +124,7 @@ def _responds(change: Change, kinds: set[str], profile: PatientProfile, knowledg
         # The reverse of antiresorptives, and read from P1NP alone.
         is_p1np = change.after.marker == "p1np"
         return change.amount > knowledge.number("anabolic_p1np_rise") if is_p1np else None
-    return _fell_enough(change, knowledge) or _is_low_enough(change.after, profile, knowledge)
+    return _fell_enough(change, knowledge) or _is_low_enough(change, profile, knowledge)
 
 
 def _fell_enough(change: Change, knowledge: Knowledge) -> bool:
@@ -129,12 +135,9 @@ def _fell_enough(change: Change, knowledge: Knowledge) -> bool:
     return -change.percent >= needed
 
 
-def _is_low_enough(result: MarkerResult, profile: PatientProfile, knowledge: Knowledge) -> bool:
+def _is_low_enough(change: Change, profile: PatientProfile, knowledge: Knowledge) -> bool:
     """P1NP below its target, or any marker in the lower half of the premenopausal (young-adult) interval."""
-    value = result.value.exact
-    if value is None:
-        return False
-    if result.marker == "p1np" and value < knowledge.number("p1np_target"):
+    if change.after.marker == "p1np" and change.level < knowledge.number("p1np_target"):
         return True
-    limits = young_adult_limits(result, profile, knowledge)
-    return limits is not None and value <= (limits[0] + limits[1]) / 2
+    limits = young_adult_limits(change.after, profile, knowledge)
+    return limits is not None and change.level <= (limits[0] + limits[1]) / 2

@@ -36,5 +36,4 @@ def plan_of(stratum: Stratum, turnover: Turnover, *, monitoring: bool) -> str | 
             return "P11"
         case Stratum.INDETERMINATE:
             return "P12"
-        case Stratum.NOT_APPLICABLE:
-            return None
+    return None

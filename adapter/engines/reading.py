@@ -11,10 +11,11 @@ from adapter.engines.limits import limits_for, read_against
 from adapter.knowledge.model import Knowledge
 from adapter.problems import Problem, ProblemCode, Severity
 
-# v3 ObservationInterpretation and the old v2-0078 table agree on these.
+# The letters that fit each code; v3 ObservationInterpretation and the old v2-0078 table agree on these.
 _LABORATORY_SAYS = {
     **dict.fromkeys(("H", "HH", "HU", ">"), "H"),
     **dict.fromkeys(("L", "LL", "LU", "<"), "L"),
+    **dict.fromkeys(("A", "AA"), "HL"),
     "N": "N",
 }
 
@@ -51,7 +52,7 @@ def disagreements(evidence: Iterable[Evidence]) -> tuple[Problem, ...]:
         Problem(
             ProblemCode.INTERPRETATION_DIFFERS,
             item.result.where,
-            f"{item.result.marker}: the laboratory says {'/'.join(sorted(said))}, "
+            f"{item.result.marker}: the laboratory says {', '.join(item.result.interpretation)}, "
             f"against {item.limits.text} it is {item.reading}",
             "our reading was used, and the laboratory's stays as it is",
             item.result.resource,
@@ -68,5 +69,5 @@ def _read(result: MarkerResult, profile: PatientProfile, knowledge: Knowledge, *
     return Evidence(result=result, limits=limits, reading=read_against(result.value, limits).letter)
 
 
-def _laboratory_says(result: MarkerResult) -> set[str]:
-    return {_LABORATORY_SAYS[code] for code in result.interpretation if code in _LABORATORY_SAYS}
+def _laboratory_says(result: MarkerResult) -> str:
+    return "".join(_LABORATORY_SAYS.get(code, "") for code in result.interpretation)

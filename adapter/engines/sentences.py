@@ -72,7 +72,7 @@ def plan_sentences(case: Case, plan: str, course: Course | None) -> Iterator[Fin
     values = {"changes": "; ".join(f"{_NAMES[c.after.marker]} {c.text}" for c in course.changes)}
     rests_on: list[MarkerResult | RiskFactor] = [*case.medicines]
     rests_on += [result for change in course.changes for result in (change.before, change.after)]
-    # Where markers changed but do not agree, the plan in general: the text of "undetermined" says that nothing compares.
+    # Markers that changed but do not agree get the plan in general: "undetermined" says that nothing compares.
     is_mixed = course.response is Response.UNDETERMINED and bool(course.changes)
     key = f"plan.{plan}" if is_mixed else f"plan.{plan}.{course.response}"
     yield finding(plan, key, case.knowledge, values, rests_on)

@@ -42,6 +42,17 @@ def test_b1_a_fracture_under_treatment_is_very_high() -> None:
     assert triggers(treated, fracture("distal-forearm", since="2023-03-05")) == "fracture-on-treatment"
 
 
+def test_b1_a_fracture_under_treatment_that_goes_on_is_very_high() -> None:
+    treated = factor("antiresorptive", since="2020-01-10")
+    assert triggers(treated, fracture("distal-forearm", since="2023-03-05")) == "fracture-on-treatment"
+
+
+def test_b1_is_open_where_fracture_or_treatment_is_not_dated() -> None:
+    for treated in (factor("antiresorptive"), factor("antiresorptive", since="2015-01-10", ended=True)):
+        answer = assessed(man(66, t("-2.6"), treated, fracture("distal-forearm", since="2023-03-05")))
+        assert (answer.stratum_rule, "more-severe-row-open" in words(answer)) == ("B3", True)
+
+
 @pytest.mark.parametrize(
     "given",
     [
