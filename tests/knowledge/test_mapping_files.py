@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -50,6 +51,17 @@ def test_the_limits_of_a_site_are_laid_over_the_shipped_ones(site: Path) -> None
     known = load_knowledge([site])
     assert [limit.id for limit in known.limits["ctx"] if limit.authority == "site"] == ["ctx-our-women"]
     assert known.fingerprint != load_knowledge().fingerprint
+
+
+def test_the_examples_in_the_readme_are_whole(tmp_path: Path, repository: Path) -> None:
+    page = (repository / "mappings" / "README.md").read_text("utf-8")
+    examples = re.findall(r"```(toml|json)\n(.*?)```", page, re.DOTALL)
+    for ending, example in examples:
+        (tmp_path / f"ours.{ending}").write_text(example, "utf-8")
+    known = load_knowledge([tmp_path])
+    assert {ending for ending, _ in examples} == {"toml", "json"}
+    assert ("urn:oid:1.2.156.1", "XGJ01") in known.codes
+    assert next(limit.high for limit in known.limits["ctx"] if limit.authority == "site") == 600
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
