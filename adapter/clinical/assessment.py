@@ -58,6 +58,13 @@ class AppliedLimits(Value):
     text: str
 
 
+def interval_text(low: Decimal | None, high: Decimal | None, unit: str) -> str:
+    """Limits as people write them; one of the two may be missing."""
+    if low is None:
+        return "" if high is None else f"≤ {high:f} {unit}"
+    return f"≥ {low:f} {unit}" if high is None else f"{low:f}–{high:f} {unit}"
+
+
 class Finding(Value):
     """One sentence of the assessment: the rule that fired, and the values that make its text.
 

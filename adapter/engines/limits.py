@@ -5,12 +5,11 @@ The three are never mixed in one marker: the first authority that has limits for
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 
 import msgspec
 
-from adapter.clinical.assessment import AppliedLimits, Authority
+from adapter.clinical.assessment import AppliedLimits, Authority, interval_text
 from adapter.clinical.patient import Sex
 from adapter.clinical.profile import Menopause, PatientProfile
 from adapter.clinical.results import Concept, MarkerResult, ReferenceRange, ReportedQuantity, ReportedRange
@@ -27,6 +26,7 @@ _SEXES = {
     "female": Sex.FEMALE, "248152002": Sex.FEMALE, "F": Sex.FEMALE,
     "male": Sex.MALE, "248153007": Sex.MALE, "M": Sex.MALE,
 }  # fmt: skip
+_MENOPAUSE = {"post": Menopause.POST, "pre": Menopause.PRE}
 _YEARS = frozenset({"a", "years", "year", "yr"})
 
 
@@ -58,34 +58,39 @@ def read_against(value: Interval, limits: AppliedLimits | None) -> Reading:
 
 def limits_for(result: MarkerResult, profile: PatientProfile, knowledge: Knowledge) -> AppliedLimits | None:
     """The limits of the strongest authority that has any for this result and this patient."""
-    known = [limit for limit in knowledge.limits.get(result.marker, ()) if limit.purpose == REFERENCE]
-    fitting = [limit for limit in known if _fits(limit, result, profile)]
-    return (
-        _of_authority(Authority.SITE, fitting, knowledge)
-        or _reported(result, profile, knowledge)
-        or _of_authority(Authority.FALLBACK, fitting, knowledge)
-    )
+    known = _from_mappings(result, profile, knowledge)
+    if known is not None and known.authority is Authority.SITE:
+        return known
+    return _reported(result, profile, knowledge) or known
+
+
+def young_adult_limits(
+    result: MarkerResult, profile: PatientProfile, knowledge: Knowledge
+) -> tuple[Decimal, Decimal] | None:
+    """The young-adult (premenopausal) interval in the mappings for this marker; a report's own range may be another."""
+    known = _from_mappings(result, profile, knowledge)
+    if known is None or known.low is None or known.high is None:
+        return None
+    return known.low, known.high
 
 
 def threshold(marker: str, purpose: str, profile: PatientProfile, knowledge: Knowledge) -> AppliedLimits | None:
     """A named threshold of the decision table for this patient; the site's own before the literature's."""
-    fitting = [
-        limit
-        for limit in knowledge.limits.get(marker, ())
-        if limit.purpose == purpose and not limit.assay and _is_for(limit, profile)
-    ]
-    return _of_authority(Authority.SITE, fitting, knowledge) or _of_authority(Authority.FALLBACK, fitting, knowledge)
+    known = knowledge.limits_of(marker, purpose)
+    return next((shown for limit, shown in known if not limit.assay and _is_for(limit, profile)), None)
 
 
-def _fits(limit: Limit, result: MarkerResult, profile: PatientProfile) -> bool:
-    return _is_for(limit, profile) and limit.assay.lower() in result.assay.lower()
+def _from_mappings(result: MarkerResult, profile: PatientProfile, knowledge: Knowledge) -> AppliedLimits | None:
+    """The first reference limits, the site's own before the literature's, that are for this patient and this assay."""
+    assay = result.assay.lower()
+    known = knowledge.limits_of(result.marker, REFERENCE)
+    return next((shown for limit, shown in known if limit.assay.lower() in assay and _is_for(limit, profile)), None)
 
 
 def _is_for(limit: Limit, profile: PatientProfile) -> bool:
-    menopause = {"post": Menopause.POST, "pre": Menopause.PRE}
     if limit.sex and limit.sex != profile.patient.sex:
         return False
-    if limit.menopause and menopause[limit.menopause] is not profile.menopause:
+    if limit.menopause and _MENOPAUSE[limit.menopause] is not profile.menopause:
         return False
     return _age_within(profile.age, limit.age_low, limit.age_high)
 
@@ -94,30 +99,6 @@ def _age_within(age: int | None, low: Decimal | int | None, high: Decimal | int 
     if low is None and high is None:
         return True
     return age is not None and (low is None or age >= low) and (high is None or age <= high)
-
-
-def as_stated(limit: Limit, knowledge: Knowledge) -> str:
-    """A limit in the unit of its source: 250 mg, not 6.23775 mmol."""
-    unit = limit.stated_unit or knowledge.markers[limit.marker].unit
-    factor = knowledge.unit_factors[limit.marker][unit].factor
-    low, high = (None if end is None else end / factor for end in (limit.low, limit.high))
-    return _shown(low, high, unit)
-
-
-def _of_authority(authority: Authority, limits: Iterable[Limit], knowledge: Knowledge) -> AppliedLimits | None:
-    own = [limit for limit in limits if limit.authority == authority.value]
-    chosen = min(own, key=lambda limit: limit.rank, default=None)
-    if chosen is None:
-        return None
-    return AppliedLimits(
-        low=chosen.low,
-        high=chosen.high,
-        unit=knowledge.markers[chosen.marker].unit,
-        authority=authority,
-        source=chosen.source,
-        sureness=chosen.sureness.value,
-        text=as_stated(chosen, knowledge),
-    )
 
 
 def _reported(result: MarkerResult, profile: PatientProfile, knowledge: Knowledge) -> AppliedLimits | None:
@@ -146,7 +127,7 @@ def _reported_range(
         authority=Authority.REPORT,
         source=f"referenceRange of {result.resource}",
         sureness=Sureness.VERIFIED.value,
-        text=_shown(_value(given.low), _value(given.high), _unit(given.low) or _unit(given.high)),
+        text=interval_text(_value(given.low), _value(given.high), _unit(given.low) or _unit(given.high)),
     )
     return limits, bool(given.applies_to or given.age)
 
@@ -190,22 +171,3 @@ def _unit(given: ReportedQuantity | None) -> str:
 
 def _value(given: ReportedQuantity | None) -> Decimal | None:
     return None if given is None else given.value
-
-
-def _shown(low: Decimal | None, high: Decimal | None, unit: str) -> str:
-    if low is None:
-        return f"≤ {high:f} {unit}"
-    return f"≥ {low:f} {unit}" if high is None else f"{low:f}–{high:f} {unit}"
-
-
-def young_adult_limits(
-    result: MarkerResult, profile: PatientProfile, knowledge: Knowledge
-) -> tuple[Decimal, Decimal] | None:
-    """The young-adult (premenopausal) interval in the mappings for this marker; a report's own range may be another."""
-    known = [limit for limit in knowledge.limits.get(result.marker, ()) if limit.purpose == REFERENCE]
-    fitting = [limit for limit in known if _fits(limit, result, profile)]
-    for authority in (Authority.SITE, Authority.FALLBACK):
-        limits = _of_authority(authority, fitting, knowledge)
-        if limits is not None and limits.low is not None and limits.high is not None:
-            return limits.low, limits.high
-    return None

@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Literal
 
+from adapter.clinical.assessment import AppliedLimits, Authority, interval_text
 from adapter.clinical.values import Value
 
 MARKER_SYSTEM = "urn:osteo-fhir:marker"
@@ -293,6 +294,35 @@ class Knowledge(Value):
     def number(self, parameter: str) -> Decimal:
         """The value of one parameter of the decision table."""
         return self.parameters[parameter].value
+
+    def limits_of(self, marker: str, purpose: str) -> tuple[tuple[Limit, AppliedLimits], ...]:
+        """The limits of a marker for a purpose with how they are shown; the site's own first, then by rank."""
+        return self._limit_index.get((marker, purpose), ())
+
+    @cached_property
+    def _limit_index(self) -> Mapping[tuple[str, str], tuple[tuple[Limit, AppliedLimits], ...]]:
+        index: dict[tuple[str, str], tuple[tuple[Limit, AppliedLimits], ...]] = {}
+        rows = (limit for limits in self.limits.values() for limit in limits)
+        for limit in sorted(rows, key=lambda limit: (limit.authority != "site", limit.rank)):
+            key = limit.marker, limit.purpose
+            index[key] = (*index.get(key, ()), (limit, self._as_applied(limit)))
+        return index
+
+    def _as_applied(self, limit: Limit) -> AppliedLimits:
+        """A limit in the canonical unit, and in words as its source states it: 250 mg, not 6.23775 mmol."""
+        canonical = self.markers[limit.marker].unit
+        unit = limit.stated_unit or canonical
+        factor = self.unit_factors[limit.marker][unit].factor
+        low, high = (None if end is None else end / factor for end in (limit.low, limit.high))
+        return AppliedLimits(
+            low=limit.low,
+            high=limit.high,
+            unit=canonical,
+            authority=Authority(limit.authority),
+            source=limit.source,
+            sureness=limit.sureness.value,
+            text=interval_text(low, high, unit),
+        )
 
     @cached_property
     def known_units(self) -> frozenset[str]:

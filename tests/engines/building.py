@@ -36,6 +36,11 @@ def shipped() -> Knowledge:
     return load_knowledge()
 
 
+def changed(**parts: Any) -> Knowledge:
+    """The shipped knowledge with some parts replaced."""
+    return Knowledge(**{**{name: getattr(shipped(), name) for name in Knowledge.model_fields}, **parts})
+
+
 def at(text: str | None) -> ClinicalTime | None:
     """A time as written."""
     return clinical_time(text) if text else None

@@ -15,7 +15,7 @@ from adapter.engines.joint_pathway import assess
 from adapter.engines.limits import limits_for, read_against
 from adapter.knowledge.model import Knowledge, Limit, Parameter, Sureness
 from adapter.problems import ProblemCode
-from tests.engines.building import ASSAY, concept, ctx, frax, man, p1np, reference, result, shipped, woman
+from tests.engines.building import ASSAY, changed, concept, ctx, frax, man, p1np, reference, result, shipped, woman
 
 OWN = reference("171", "970", "ng/L")
 ADMINISTRATIVE = "http://hl7.org/fhir/administrative-gender"
@@ -33,8 +33,7 @@ def with_site(marker: str, low: str, high: str, **given: Any) -> Knowledge:
         sureness=Sureness.VERIFIED,
         **given,
     )
-    limits = {**shipped().limits, marker: (*shipped().limits.get(marker, ()), own)}
-    return shipped().model_copy(update={"limits": limits})
+    return changed(limits={**shipped().limits, marker: (*shipped().limits.get(marker, ()), own)})
 
 
 def applied(given: Any, profile: Any = None, knowledge: Knowledge | None = None) -> object:
@@ -208,7 +207,7 @@ def test_a_site_may_set_its_own_threshold() -> None:
 
 def test_a_site_may_add_a_line_for_the_hip() -> None:
     line = Parameter(id="hip_mod", value=Decimal("1.5"), source="our clinic", sureness=Sureness.DECISION)
-    clinic = shipped().model_copy(update={"parameters": {**shipped().parameters, "hip_mod": line}})
+    clinic = changed(parameters={**shipped().parameters, "hip_mod": line})
     assert assess(woman(64, frax("8", "1.5")), clinic).stratum_rule == "B6"
     assert assess(woman(64, frax("8", "1.4")), clinic).stratum_rule == "B8"
     assert assess(woman(64, frax("8", None)), clinic).stratum_rule == "B10"

@@ -13,7 +13,19 @@ from adapter.clinical.results import Coding
 from adapter.engines.joint_pathway import assess
 from adapter.engines.kidney import ckd_epi_2021
 from adapter.engines.qfracture import Inputs, risk_in_percent
-from tests.engines.building import assessed, factor, fracture, man, profile, result, score, sentence, shipped, woman
+from tests.engines.building import (
+    assessed,
+    changed,
+    factor,
+    fracture,
+    man,
+    profile,
+    result,
+    score,
+    sentence,
+    shipped,
+    woman,
+)
 
 QFRACTURE = shipped().qfracture
 assert QFRACTURE
@@ -102,7 +114,7 @@ def test_outside_its_range_it_is_not_computed(patient: Any) -> None:
 
 
 def test_without_the_engine_in_the_mappings_nothing_is_computed() -> None:
-    bare = shipped().model_copy(update={"qfracture": None})
+    bare = changed(qfracture=None)
     assert assess(woman(65, body("68", "1.65")), bare, with_qfracture=True).flags == ("X1",)
 
 
