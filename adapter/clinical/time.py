@@ -6,6 +6,7 @@ import re
 from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 import msgspec
 
@@ -61,8 +62,12 @@ class ClinicalTime(msgspec.Struct, frozen=True):
         return False if self.earliest >= other.latest else None
 
 
+@lru_cache(maxsize=8192)
 def clinical_time(text: str) -> ClinicalTime | None:
-    """Read a FHIR date, dateTime or instant; ``None`` if it is none (``2026-02-30``, ``24:00``, year 0000)."""
+    """Read a FHIR date, dateTime or instant; ``None`` if it is none (``2026-02-30``, ``24:00``, year 0000).
+
+    The times of one panel are the same text many times over, hence the cache.
+    """
     match = _DATE_TIME.fullmatch(text)
     if match is None or match["year"] == "0000":
         return None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from adapter.fhir.entries import Entry
+from adapter.fhir.entry import Entry
 from adapter.fhir.releases import MARKS, STU3_SHAPES, Release, release_named, same_shape
 from adapter.problems import Problem, ProblemCode, Severity
 
@@ -45,8 +45,9 @@ def detect(entries: Sequence[Entry], wanted: Release | None) -> Detected:
 
 def mark_of(entry: Entry) -> Release | None:
     """The release that one entry declares or proves."""
-    resource = entry.resource
+    resource = entry.decoded
     if resource is None:
+        # What the fast lane took looks the same in all releases since R4.
         return None
     if entry.type in ("CapabilityStatement", "Conformance"):
         version = resource.get("fhirVersion")

@@ -2,62 +2,44 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from adapter.errors import InputUnreadable
+from adapter.fhir.compact import compacted, items_of, unique_parts
 from adapter.fhir.decoding import Json, decode, unpack
+from adapter.fhir.entry import Entry, FastLane, PlainObservation, object_at, text_at
 from adapter.problems import Problem, ProblemCode, Severity
 
+_BUNDLE = b'"Bundle"'
+# What an entry may hold beside its resource without changing what the resource means; a request may be a deletion.
+_FAST_KEYS = frozenset({"fullUrl", "resource", "search"})
+_FULL_URL = re.compile(rb'"([^"\\\x00-\x1f\x7f-\xff]*)"')
 _NDJSON = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-class Entry(msgspec.Struct, frozen=True):
-    """One resource that came in, or what came in its stead.
+class _Undecoded(msgspec.Struct, frozen=True):
+    """An entry of a Bundle as it came."""
 
-    Attributes:
-        where: ``a.json`` for a resource on its own, ``b.ndjson:17``, ``a.json#Bundle.entry[3].resource``.
-        resource: The resource as decoded; ``None`` where the entry holds none.
-        full_url: ``Bundle.entry.fullUrl`` as written.
-        bundle: Path of the Bundle it came in; empty outside of one.
-        bundle_type: That Bundle's type.
-        deletes: For a deletion: the URL of the resource that is gone.
-        deleted_at: For a deletion: when, as written.
-        problem: Why the entry cannot be read; then there is no resource.
-    """
-
-    where: str
-    resource: Json | None = None
-    full_url: str = ""
-    bundle: str = ""
-    bundle_type: str = ""
-    deletes: str = ""
-    deleted_at: str = ""
-    problem: Problem | None = None
-
-    @property
-    def type(self) -> str:
-        """The resource's type, or empty."""
-        name = self.resource.get("resourceType") if self.resource else None
-        return name if isinstance(name, str) else ""
-
-    @property
-    def id(self) -> str:
-        """The resource's logical id, or empty."""
-        name = self.resource.get("id") if self.resource else None
-        return name if isinstance(name, str) else ""
-
-    @property
-    def version(self) -> str:
-        """``meta.versionId``, or empty."""
-        return _text(_object(self.resource or {}, "meta"), "versionId")
+    raw: bytes
+    fast_lane: FastLane
 
 
-def split(data: bytes, name: str) -> list[Entry]:
+def _careful_only(raw: bytes) -> PlainObservation | None:
+    return None
+
+
+def split(data: bytes, name: str, *, fast_lane: FastLane = _careful_only) -> list[Entry]:
     """All entries of one source: a Bundle of any type, a single resource, or NDJSON; each may be packed by gzip.
+
+    Args:
+        data: What came in.
+        name: What the source is called in paths.
+        fast_lane: Reads an Observation whose bytes are plain; by default none is.
 
     Raises:
         InputUnreadable: Nothing of the source can be read.
@@ -66,8 +48,8 @@ def split(data: bytes, name: str) -> list[Entry]:
     _refuse_markup(data, name)
     if _is_ndjson(data, name):
         lines = enumerate(data.split(b"\n"), 1)
-        return [entry for number, line in lines for entry in _of_line(line, f"{name}:{number}")]
-    return list(_of_document(decode(data, where=name), name))
+        return [entry for number, line in lines for entry in _of_line(line, f"{name}:{number}", fast_lane)]
+    return list(_of_bytes(data, name, fast_lane))
 
 
 def _refuse_markup(data: bytes, name: str) -> None:
@@ -86,14 +68,31 @@ def _is_ndjson(data: bytes, name: str) -> bool:
     return first.startswith(b"{") and first.rstrip().endswith(b"}") and rest[:1000].lstrip().startswith(b"{")
 
 
-def _of_line(line: bytes, where: str) -> Iterator[Entry]:
+def _of_line(line: bytes, where: str, fast_lane: FastLane) -> Iterator[Entry]:
     # Only bytes that end a line in NDJSON end one here: U+2028 inside a text does not.
-    if not line.strip():
+    line = line.strip()
+    if not line:
         return
     try:
-        yield from _of_document(decode(line, where=where), where)
+        yield from _of_bytes(line, where, fast_lane)
     except InputUnreadable as error:
-        yield _broken(where, str(error).removeprefix(f"{where}: "), code=ProblemCode.JSON_INVALID)
+        yield _unreadable(where, error)
+
+
+def _of_bytes(data: bytes, where: str, fast_lane: FastLane) -> Iterator[Entry]:
+    """The entries of one JSON document. A Bundle is opened without decoding it, so that a bad entry costs no other."""
+    compact = compacted(data)
+    plain = fast_lane(compact)
+    if plain is not None:
+        yield Entry(where, plain=plain, raw=compact)
+        return
+    parts = unique_parts(compact)
+    items = items_of(parts["entry"]) if parts and "entry" in parts else None
+    if parts is None or items is None or bytes(parts.get("resourceType", b"")) != _BUNDLE:
+        yield from _of_document(decode(data, where=where), where)
+        return
+    head = {key: decode(bytes(part), where=where) for key, part in parts.items() if key != "entry"}
+    yield from _of_bundle(head, [_Undecoded(bytes(item), fast_lane) for item in items], f"{where}#Bundle")
 
 
 def _of_document(value: object, where: str) -> Iterator[Entry]:
@@ -114,25 +113,26 @@ def _of_resource(resource: Json, around: Entry, prefix: str) -> Iterator[Entry]:
     """
     match resource.get("resourceType"):
         case "Bundle":
-            yield from _of_bundle(resource, around.where, f"{prefix}Bundle" if prefix.endswith("#") else prefix)
+            path = f"{prefix}Bundle" if prefix.endswith("#") else prefix
+            entries = resource.get("entry", [])
+            if isinstance(entries, list):
+                yield from _of_bundle(resource, entries, path)
+            else:
+                yield _broken(around.where, "Bundle.entry is no list")
         case "Parameters" if any("resource" in each for each in _parameters(resource)):
             yield from _of_parameters(resource, f"{prefix}Parameters" if prefix.endswith("#") else prefix)
         case _:
-            yield msgspec.structs.replace(around, resource=resource)
+            yield msgspec.structs.replace(around, decoded=resource)
 
 
-def _of_bundle(bundle: Json, where: str, path: str) -> Iterator[Entry]:
-    entries = bundle.get("entry", [])
-    if not isinstance(entries, list):
-        yield _broken(where, "Bundle.entry is no list")
-        return
+def _of_bundle(bundle: Json, entries: Sequence[object], path: str) -> Iterator[Entry]:
     if bundle.get("implicitRules"):
         what = "the Bundle demands implicitRules that are not known here"
         yield from (
             _broken(f"{path}.entry[{index}]", what, code=ProblemCode.IMPLICIT_RULES) for index in range(len(entries))
         )
         return
-    bundle_type = _text(bundle, "type")
+    bundle_type = text_at(bundle, "type")
     found = [
         entry
         for index, each in enumerate(entries)
@@ -141,24 +141,46 @@ def _of_bundle(bundle: Json, where: str, path: str) -> Iterator[Entry]:
     yield from found if bundle_type == "history" else _without_twins(found)
 
 
+def _of_undecoded(item: _Undecoded, around: Entry) -> Iterator[Entry]:
+    """One entry of a Bundle by the fast lane, else decoded; what cannot be decoded costs no other entry."""
+    parts = unique_parts(item.raw)
+    if parts is not None and "resource" in parts and parts.keys() <= _FAST_KEYS:
+        raw = bytes(parts["resource"])
+        full_url = _FULL_URL.fullmatch(bytes(parts.get("fullUrl", b'""')))
+        plain = item.fast_lane(raw) if full_url else None
+        if plain is not None and full_url is not None:
+            here = f"{around.where}.resource"
+            yield msgspec.structs.replace(around, where=here, full_url=full_url[1].decode(), plain=plain, raw=raw)
+            return
+    try:
+        entry = decode(item.raw, where=around.where)
+    except InputUnreadable as error:
+        yield _unreadable(around.where, error)
+        return
+    yield from _of_entry(entry, around)
+
+
 def _of_entry(entry: object, around: Entry) -> Iterator[Entry]:
+    if isinstance(entry, _Undecoded):
+        yield from _of_undecoded(entry, around)
+        return
     if not isinstance(entry, dict):
         yield _broken(around.where, f"the entry is no object but a {type(entry).__name__}")
         return
     resource = entry.get("resource")
-    request, response = _object(entry, "request"), _object(entry, "response")
-    if _text(request, "method") == "DELETE":
-        deleted_at = _text(response, "lastModified")
-        yield msgspec.structs.replace(around, deletes=_text(request, "url"), deleted_at=deleted_at)
+    request, response = object_at(entry, "request"), object_at(entry, "response")
+    if text_at(request, "method") == "DELETE":
+        deleted_at = text_at(response, "lastModified")
+        yield msgspec.structs.replace(around, deletes=text_at(request, "url"), deleted_at=deleted_at)
     elif isinstance(resource, dict):
         path = f"{around.where}.resource"
-        here = msgspec.structs.replace(around, where=path, full_url=_text(entry, "fullUrl"))
+        here = msgspec.structs.replace(around, where=path, full_url=text_at(entry, "fullUrl"))
         yield from _of_resource(resource, here, path)
     elif resource is not None:
         yield _broken(around.where, f"the resource is no object but a {type(resource).__name__}")
     elif response.get("outcome"):
         yield msgspec.structs.replace(
-            around, where=f"{around.where}.response.outcome", resource=_object(response, "outcome")
+            around, where=f"{around.where}.response.outcome", decoded=object_at(response, "outcome")
         )
     else:
         yield around
@@ -175,7 +197,7 @@ def _without_twins(entries: list[Entry]) -> Iterator[Entry]:
     differing = set()
     for entry in entries:
         twin = first.setdefault((entry.full_url, entry.version), entry)
-        if twin.resource != entry.resource:
+        if twin is not entry and twin.resource != entry.resource:
             differing.add((entry.full_url, entry.version))
     for entry in entries:
         key = (entry.full_url, entry.version)
@@ -217,15 +239,9 @@ def _rejected(entry: Entry, code: ProblemCode, what: str, severity: Severity) ->
     return msgspec.structs.replace(entry, problem=Problem(code, entry.where, what, then, resource, severity))
 
 
+def _unreadable(where: str, error: InputUnreadable) -> Entry:
+    return _broken(where, str(error).removeprefix(f"{where}: "), code=ProblemCode.JSON_INVALID)
+
+
 def _broken(where: str, what: str, *, code: ProblemCode = ProblemCode.ENTRY_INVALID) -> Entry:
     return Entry(where, problem=Problem(code, where, what, "the entry was set aside"))
-
-
-def _object(element: Json, name: str) -> Json:
-    found = element.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _text(element: Json, name: str) -> str:
-    found = element.get(name)
-    return found if isinstance(found, str) else ""

@@ -63,7 +63,7 @@ def read_observation(record: Record) -> list[Row]:
             code=concept_of(component.one("code")),
             panel=shared.code,
             members=(),
-            interpretation=_interpretation(component, repeats=record.shape.interpretation_repeats),
+            interpretation=codings_of_interpretation(component, repeats=record.shape.interpretation_repeats),
         )
         rows += _result(part, component, part.code, ())
     return rows
@@ -92,7 +92,7 @@ def _shared(record: Record) -> LabResult:
         specimen=sample.type,
         specimen_collected=sample.collected,
         fasting=sample.fasting,
-        interpretation=_interpretation(root, repeats=record.shape.interpretation_repeats),
+        interpretation=codings_of_interpretation(root, repeats=record.shape.interpretation_repeats),
         notes=notes_of(root, record.shape.comment),
         identifiers=identifiers_of(root),
         related=sources,
@@ -113,7 +113,7 @@ def _result(shared: LabResult, element: Element, code: Concept, components: Sequ
         # obs-7: "If Observation.code is the same as an Observation.component.code then the value element associated
         # with the code SHALL NOT be present"
         element.fault(name, ProblemCode.ELEMENT_INVALID, "a component with the same code has its own value")
-    ranges, cautions = _ranges(element)
+    ranges, cautions = ranges_of(element)
     if element.faults:
         return list(element.faults)
     result = msgspec.structs.replace(
@@ -191,7 +191,7 @@ def _absent_reason(element: Element, name: str) -> str:
     )
 
 
-def _ranges(element: Element) -> tuple[tuple[ReferenceRange, ...], list[Problem]]:
+def ranges_of(element: Element) -> tuple[tuple[ReferenceRange, ...], list[Problem]]:
     """The reference ranges that can be read; one that cannot costs neither the others nor the result."""
     ranges: list[ReferenceRange] = []
     cautions: list[Problem] = []
@@ -221,7 +221,7 @@ def _range_not_used(fault: Problem) -> Problem:
     )
 
 
-def _interpretation(element: Element, *, repeats: bool) -> tuple[Coding, ...]:
+def codings_of_interpretation(element: Element, *, repeats: bool) -> tuple[Coding, ...]:
     if repeats:
         return tuple(coding for concept in concepts_of(element.many("interpretation")) for coding in concept.codings)
     return concept_of(element.one("interpretation")).codings

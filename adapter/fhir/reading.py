@@ -13,14 +13,16 @@ from adapter.clinical.results import LabResult, ReportedPrediction, Statement
 from adapter.errors import InputUnreadable
 from adapter.fhir.detection import detect
 from adapter.fhir.element import Element, shown
-from adapter.fhir.entries import Entry, split
+from adapter.fhir.entries import split
+from adapter.fhir.entry import Entry, FastLane, PlainObservation
 from adapter.fhir.medications import medication_refusal, read_medication
 from adapter.fhir.observations import observation_refusal, read_observation
 from adapter.fhir.patients import patient_refusal, read_patient
+from adapter.fhir.plain import plain_observation
 from adapter.fhir.predictions import prediction_refusal, read_predictions
 from adapter.fhir.record import Record, Row, refusal
 from adapter.fhir.references import Placed, References, address_caution
-from adapter.fhir.releases import READ, Release
+from adapter.fhir.releases import READ, Release, same_shape
 from adapter.fhir.resource_types import RESOURCE_TYPES
 from adapter.fhir.statements import (
     condition_refusal,
@@ -98,23 +100,35 @@ _KINDS: Mapping[str, _Kind] = {
 }
 
 
-def read(sources: Iterable[Source], *, release: Release | None, allow_preliminary: bool = False) -> Reading:
+def read(
+    sources: Iterable[Source],
+    *,
+    release: Release | None,
+    allow_preliminary: bool = False,
+    fast_lane: FastLane = plain_observation,
+) -> Reading:
     """Read all sources as one input: references lead from any of them to any other.
 
     Args:
         sources: Files or bodies; one that cannot be read at all is set aside and costs no other.
         release: The release to read as; ``None`` lets the input's own marks decide, else R4.
         allow_preliminary: Whether preliminary results are read too.
+        fast_lane: Reads what is plain; every lane gives the same rows.
     """
-    entries = [entry for source in _named_apart(sources) for entry in _entries(source)]
+    entries = [entry for source in _named_apart(sources) for entry in _entries(source, fast_lane)]
     detected = detect(entries, release)
     references = References(entries)
     stale = {id(placed): problem for versions in references.versions() for placed, problem in outdated(versions)}
     reading = Reading(detected.release, entries=len(entries), problems=[detected.notice] if detected.notice else [])
+    is_like_r4 = same_shape(detected.release, Release.R4)
     for index, placed in enumerate(references.placed):
+        problem = stale.get(id(placed))
+        if placed.entry.plain is not None and problem is None and is_like_r4:
+            _file(reading, placed, *_read_plain(placed, placed.entry.plain, references))
+            continue
         record = _record(placed, references, detected.release, allow_preliminary=allow_preliminary)
-        problem = _refusal_unread(placed.entry, detected.foreign(index)) or stale.get(id(placed))
-        _file(reading, record, *_read_one(record, problem))
+        problem = _refusal_unread(placed.entry, detected.foreign(index)) or problem
+        _file(reading, placed, *_read_one(record, problem))
     reading.problems += [caution for entry in entries if (caution := address_caution(entry)) is not None]
     _add_unknown_patients(reading)
     return reading
@@ -129,9 +143,9 @@ def _named_apart(sources: Iterable[Source]) -> Iterable[Source]:
         yield source if count == 1 else Source(f"{source.name} ({count})", source.data)
 
 
-def _entries(source: Source) -> Sequence[Entry]:
+def _entries(source: Source, fast_lane: FastLane) -> Sequence[Entry]:
     try:
-        return split(source.data, source.name)
+        return split(source.data, source.name, fast_lane=fast_lane)
     except InputUnreadable as error:
         what = str(error).removeprefix(f"{source.name}: ")
         problem = Problem(ProblemCode.JSON_INVALID, source.name, what, "nothing of it was read")
@@ -204,6 +218,16 @@ def _owner(record: Record) -> str | Problem:
     return record.references.patient(record.root.one(name), record.placed)
 
 
+def _read_plain(placed: Placed, plain: PlainObservation, references: References) -> tuple[str, Sequence[Row]]:
+    """The result of an Observation that the fast lane read: all that is left to say is whose it is."""
+    where = placed.entry.where
+    owner = references.patient(Element({"reference": plain.subject}, f"{where}.subject"), placed)
+    if isinstance(owner, Problem):
+        return "", [owner]
+    result = msgspec.structs.replace(plain.result, where=where, entry=where, resource=placed.key, patient=owner)
+    return owner, [result]
+
+
 def _read_patient(record: Record) -> Sequence[Row | Patient]:
     problem = refusal(record) or patient_refusal(record)
     if problem is not None:
@@ -214,16 +238,16 @@ def _read_patient(record: Record) -> Sequence[Row | Patient]:
     return [patient, *cautions]
 
 
-def _file(reading: Reading, record: Record, patient: str, rows: Sequence[Row | Patient]) -> None:
+def _file(reading: Reading, placed: Placed, patient: str, rows: Sequence[Row | Patient]) -> None:
     """Put the rows of one entry where they belong; an entry without any is irrelevant."""
-    entry = record.placed.entry
+    entry = placed.entry
     if entry.deletes or is_withdrawn(entry):
-        reading.retracted.append(record.resource)
+        reading.retracted.append(placed.key)
     if not rows:
         reading.irrelevant.append((entry.where, patient))
     for row in rows:
         if isinstance(row, Problem):
-            named = msgspec.structs.replace(row, resource=row.resource or _name(record))
+            named = msgspec.structs.replace(row, resource=row.resource or _name(placed))
             reading.set_aside.append(SetAside(entry.where, patient, named))
         else:
             _add(reading, row)
@@ -241,9 +265,9 @@ def _add(reading: Reading, row: LabResult | Statement | ReportedPrediction | Pat
             _add_patient(reading, row)
 
 
-def _name(record: Record) -> str:
-    entry = record.placed.entry
-    return record.resource if entry.id or entry.full_url or entry.deletes else ""
+def _name(placed: Placed) -> str:
+    entry = placed.entry
+    return placed.key if entry.id or entry.full_url or entry.deletes else ""
 
 
 def _add_patient(reading: Reading, patient: Patient) -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from adapter.fhir.decoding import Json
 from adapter.fhir.element import Element
-from adapter.fhir.entries import Entry
+from adapter.fhir.entry import Entry
 from adapter.problems import Problem, ProblemCode, Severity
 
 # The regex of hl7.org/fhir/R4/references.html#regex with any id: one with an underscore is met, and still an id.
@@ -220,12 +220,7 @@ def address_caution(entry: Entry) -> Problem | None:
 def _bases(entries: Sequence[Entry]) -> set[str]:
     """Every service base the input speaks of, by its own URLs or by a subject."""
     urls = [entry.full_url for entry in entries]
-    for entry in entries:
-        for name in ("subject", "patient"):
-            subject = (entry.resource or {}).get(name)
-            reference = subject.get("reference") if isinstance(subject, dict) else None
-            if isinstance(reference, str) and reference.startswith("http"):
-                urls.append(reference)
+    urls += [person for entry in entries for person in entry.people if person.startswith("http")]
     return {found.base for url in set(urls) if (found := literal(url)) and found.base}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from adapter.clinical.time import clinical_time
-from adapter.fhir.entries import Entry
+from adapter.fhir.entry import Entry
 from adapter.fhir.references import Placed
 from adapter.problems import Problem, ProblemCode, Severity
 
@@ -34,6 +34,8 @@ def outdated(versions: Sequence[Placed]) -> list[tuple[Placed, Problem]]:
 
 def is_withdrawn(entry: Entry) -> bool:
     """Whether this version says that the resource was entered in error."""
+    if entry.plain is not None:
+        return False
     resource: Mapping[str, object] = entry.resource or {}
     return _WITHDRAWN in (resource.get("status"), _code(resource.get("verificationStatus")))
 

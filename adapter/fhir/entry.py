@@ -1,0 +1,94 @@
+"""One resource that came in: decoded by the careful lane, or read by the fast lane."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from adapter.clinical.results import LabResult
+from adapter.fhir.decoding import Json, decode
+from adapter.problems import Problem
+
+
+class PlainObservation(msgspec.Struct, frozen=True):
+    """What the fast lane read of an Observation.
+
+    Attributes:
+        id, version, subject: What the index needs to know.
+        result: What it reports, but for where it came, whose it is, and how it is referred to.
+    """
+
+    id: str
+    version: str
+    subject: str
+    result: LabResult
+
+
+FastLane = Callable[[bytes], PlainObservation | None]
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One resource that came in, or what came in its stead.
+
+    Attributes:
+        where: ``a.json`` for a resource on its own, ``b.ndjson:17``, ``a.json#Bundle.entry[3].resource``.
+        decoded: The resource as decoded by the careful lane; ``None`` where the entry holds none.
+        plain, raw: What the fast lane read, and the bytes it read it from.
+        full_url: ``Bundle.entry.fullUrl`` as written.
+        bundle: Path of the Bundle it came in; empty outside of one.
+        bundle_type: That Bundle's type.
+        deletes: For a deletion: the URL of the resource that is gone.
+        deleted_at: For a deletion: when, as written.
+        problem: Why the entry cannot be read; then there is no resource.
+    """
+
+    where: str
+    decoded: Json | None = None
+    plain: PlainObservation | None = None
+    raw: bytes = b""
+    full_url: str = ""
+    bundle: str = ""
+    bundle_type: str = ""
+    deletes: str = ""
+    deleted_at: str = ""
+    problem: Problem | None = None
+
+    @property
+    def resource(self) -> Json | None:
+        """The resource as decoded; ``None`` where the entry holds none. What the fast lane read is decoded if asked."""
+        return self.decoded if self.plain is None else decode(self.raw, where=self.where)
+
+    @property
+    def type(self) -> str:
+        """The resource's type, or empty."""
+        return "Observation" if self.plain else text_at(self.decoded or {}, "resourceType")
+
+    @property
+    def id(self) -> str:
+        """The resource's logical id, or empty."""
+        return self.plain.id if self.plain else text_at(self.decoded or {}, "id")
+
+    @property
+    def version(self) -> str:
+        """``meta.versionId``, or empty."""
+        return self.plain.version if self.plain else text_at(object_at(self.decoded or {}, "meta"), "versionId")
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """The references that say whose the resource is, as written."""
+        if self.plain:
+            return (self.plain.subject,)
+        return tuple(text_at(object_at(self.decoded or {}, name), "reference") for name in ("subject", "patient"))
+
+
+def object_at(element: Json, name: str) -> Json:
+    """A child that is an object, else an empty one."""
+    found = element.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def text_at(element: Json, name: str) -> str:
+    """A child that is a string, else an empty one."""
+    found = element.get(name)
+    return found if isinstance(found, str) else ""

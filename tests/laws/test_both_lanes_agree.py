@@ -1,0 +1,174 @@
+"""Law: "both lanes agree": the fast lane gives what the careful lane gives, on every input."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapter.fhir.entry import PlainObservation
+from adapter.fhir.plain import plain_observation
+from adapter.fhir.reading import Reading, Source, read
+from adapter.fhir.releases import Release
+
+_ENDINGS = (".json", ".ndjson", ".gz")
+PLAIN: dict[str, Any] = {
+    "resourceType": "Observation",
+    "id": "ctx-1",
+    "meta": {"versionId": "3", "lastUpdated": "2026-06-02T09:00:00+08:00", "profile": ["http://example.org/lab"]},
+    "identifier": [{"system": "urn:lab", "value": "A-1"}],
+    "status": "final",
+    "category": [{"coding": [{"system": "http://example.org", "code": "laboratory"}]}],
+    "code": {"coding": [{"system": "http://loinc.org", "code": "41171-0", "display": "β-CTX"}], "text": "CTX"},
+    "subject": {"reference": "Patient/p-1", "display": "somebody"},
+    "effectiveDateTime": "2026-06-02T08:00:00+08:00",
+    "issued": "2026-06-02T09:00:00.000+08:00",
+    "performer": [{"reference": "Organization/lab", "display": "Central Laboratory"}],
+    "valueQuantity": {"value": 812, "unit": "pg/mL", "system": "http://unitsofmeasure.org", "code": "pg/mL"},
+    "interpretation": [{"coding": [{"system": "http://example.org", "code": "H"}]}],
+    "referenceRange": [{"low": {"value": 98, "unit": "pg/mL"}, "high": {"value": 646.0, "unit": "pg/mL"}}],
+}
+# What may stand where something else was expected: odd types, odd texts, things with a meaning of their own.
+ODDITIES: list[Any] = [None, "", " ", [], {}, 0, -0.0, 1e300, True, "x", ["x"], {"x": 1}, "2026", "2026-02-30", "final",
+                       {"reference": "#p"}, {"reference": "urn:uuid:1"}, {"reference": "Patient?identifier=a|b"},
+                       [{"url": "u", "valueString": "v"}], "\ud7ff", "\x7f", "é", {"value": 1, "comparator": "<"},
+                       {"value": 5, "extension": [{"url": "u"}]}, {"coding": [{"code": "1"}]}, [[[[]]]]]  # fmt: skip
+NAMES = [*PLAIN, "component", "contained", "modifierExtension", "implicitRules", "focus", "specimen", "device",
+         "dataAbsentReason", "_status", "_valueQuantity", "note", "hasMember", "bodySite", "method", "text",
+         "extension", "valueString", "effectivePeriod", "unknownElement", "language", "encounter"]  # fmt: skip
+
+
+def lanes(data: bytes, name: str = "a.json") -> tuple[Reading, Reading]:
+    def careful(raw: bytes) -> PlainObservation | None:
+        return None
+
+    source = [Source(name, data)]
+    fast = read(source, release=None, allow_preliminary=True)
+    return fast, read(source, release=None, allow_preliminary=True, fast_lane=careful)
+
+
+def compact(resource: object) -> bytes:
+    return json.dumps(resource, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def in_bundle(*resources: bytes) -> bytes:
+    entries = b",".join(b'{"fullUrl":"http://h/fhir/X/%d","resource":%s}' % pair for pair in enumerate(resources))
+    return b'{"resourceType":"Bundle","type":"collection","entry":[%s]}' % entries
+
+
+def test_a_plain_observation_is_read_by_the_fast_lane() -> None:
+    """Without this the other tests would hold of a lane that takes nothing."""
+    assert plain_observation(compact(PLAIN)) is not None
+
+
+def test_the_lanes_agree_on_a_plain_observation() -> None:
+    fast, careful = lanes(compact(PLAIN))
+    assert fast == careful
+    assert [result.code.text for result in fast.results] == ["CTX"]
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(ODDITIES), max_size=3), st.sets(st.sampled_from(NAMES)))
+def test_the_lanes_agree_whatever_stands_in_an_element_or_is_missing(odd: dict[str, Any], missing: set[str]) -> None:
+    resource = {key: value for key, value in (PLAIN | odd).items() if key not in missing or len(missing) > 3}
+    for data in (compact(resource), in_bundle(compact(resource), compact(PLAIN))):
+        fast, careful = lanes(data)
+        assert fast == careful
+
+
+@given(st.data())
+def test_the_lanes_agree_when_something_deep_inside_is_odd(data: st.DataObject) -> None:
+    resource = json.loads(compact(PLAIN))
+    holder = resource
+    for _ in range(data.draw(st.integers(1, 4))):
+        keys = list(holder) if isinstance(holder, dict) else list(range(len(holder)))
+        key = data.draw(st.sampled_from(keys))
+        if not isinstance(holder[key], (dict, list)) or not holder[key]:
+            break
+        holder, parent = holder[key], holder
+    target = data.draw(st.sampled_from(list(holder) if isinstance(holder, dict) else list(range(len(holder)))))
+    holder[target] = data.draw(st.sampled_from(ODDITIES))
+    fast, careful = lanes(compact(resource))
+    assert fast == careful
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"status":"final"', b'"status":"final","status":"amended"'),
+        (b'"status":"final"', b'"status":"entered-in-error","status":"final"'),
+        (b'"status":"final"', b'"st\\u0061tus":"cancelled","status":"final"'),
+        (b'"value":812', b'"value":812,"value":1'),
+        (b'"value":812', b'"value":NaN'),
+        (b'"value":812', b'"value":1e999'),
+        (b'"value":812', b'"value":1e2'),
+        (b'"value":812', b'"value":-0'),
+        (b'"value":812', b'"value":0812'),
+        (b'"value":812', b'"value":812.'),
+        (b'"value":812', b'"value":"812"'),
+        (b'"value":812', b'"value":' + b"8" * 600),
+        (b'"value":812', b'"value":0.' + b"1" * 400),
+        (b'"value":812', b'"value": 812'),
+        (b'"unit":"pg/mL","system"', b'"unit":"pg/mL","unit":"ng/mL","system"'),
+        (b'"id":"ctx-1"', b'"id":"ctx-1","id":"ctx-2"'),
+        (b'"code":"41171-0"', b'"code":"41171-0","code":"2160-0"'),
+        (b'"display":"somebody"', b'"display":"\xff"'),
+        (b'"display":"somebody"', b'"display":"\\ud800"'),
+        (b'"display":"somebody"', b'"display":"\\u0000"'),
+        (b'"display":"somebody"', b'"display":"\x01"'),
+        (b'"text":"CTX"', b'"text":' + b"[" * 70 + b"]" * 70),
+        (b'"text":"CTX"', b'"text":' + b"[" * 100_000 + b"]" * 100_000),
+        (b'"resourceType":"Observation"', b'"resourceType":"Observation","resourceType":"Patient"'),
+        (b'{"resourceType":"Observation",', b'{"id":"0","resourceType":"Observation",'),
+        (b'"issued":"', b'"issued":"yesterday'),
+    ],
+)
+def test_the_lanes_agree_on_json_that_is_ambiguous_or_broken(old: bytes, new: bytes) -> None:
+    raw = compact(PLAIN)
+    assert old in raw
+    changed = raw.replace(old, new, 1)
+    for data in (changed, b"\xef\xbb\xbf" + changed, in_bundle(changed, raw), raw + b"\n" + changed + b"\n" + raw):
+        fast, careful = lanes(data)
+        assert fast == careful
+
+
+@given(st.integers(0, 2000), st.binary(max_size=3), st.integers(0, 3))
+def test_the_lanes_agree_on_bytes_changed_at_random(place: int, bytes_put: bytes, taken: int) -> None:
+    raw = compact(PLAIN)
+    place %= len(raw)
+    changed = raw[:place] + bytes_put + raw[place + taken :]
+    fast, careful = lanes(changed)
+    assert fast == careful
+
+
+@pytest.mark.parametrize("release", list(Release))
+def test_the_lanes_agree_in_every_release(release: Release) -> None:
+    source = [Source("a.json", compact(PLAIN))]
+    assert read(source, release=release) == read(source, release=release, fast_lane=lambda raw: None)
+
+
+def test_one_bad_entry_of_a_bundle_costs_no_other() -> None:
+    bad = compact(PLAIN).replace(b'"value":812', b'"value":812,"value":1')
+    fast, careful = lanes(in_bundle(bad, compact(PLAIN)))
+    assert fast == careful
+    assert len(fast.results) == 1
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name.endswith(_ENDINGS))
+
+
+def test_the_lanes_agree_on_every_fixture(repository: Path) -> None:
+    for path in _files(repository / "fixtures"):
+        fast, careful = lanes(path.read_bytes(), path.name)
+        assert fast == careful, path.name
+
+
+def test_the_lanes_agree_on_everything_that_real_systems_sent(shared_data: Path) -> None:
+    for path in _files(shared_data):
+        fast, careful = lanes(path.read_bytes(), path.name)
+        assert fast == careful, path.name
