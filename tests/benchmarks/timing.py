@@ -1,0 +1,51 @@
+"""Time rivals against each other: interleaved rounds in one run, so that a busy machine slows all of them alike."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping
+from statistics import median
+from time import perf_counter
+from typing import NamedTuple
+
+Rivals = Mapping[str, Callable[[], object]]
+Seconds = dict[str, list[float]]
+
+
+class Goal(NamedTuple):
+    """How one rival is to compare with another.
+
+    Attributes:
+        what: The promise, as the table says it.
+        dividend: The rival whose time is divided.
+        divisor: The rival it is divided by.
+        target: The bound of the ratio.
+        at_least: Whether the ratio is to reach the bound, instead of staying within it.
+    """
+
+    what: str
+    dividend: str
+    divisor: str
+    target: float
+    at_least: bool = False
+
+    def ratio(self, seconds: Seconds) -> float:
+        """The median over the rounds of the ratio within each round."""
+        rounds = zip(seconds[self.dividend], seconds[self.divisor], strict=True)
+        return median(ours / theirs for ours, theirs in rounds)
+
+    def is_met(self, ratio: float) -> bool:
+        """Whether the ratio keeps the promise."""
+        return ratio >= self.target if self.at_least else ratio <= self.target
+
+
+def raced(rivals: Rivals, *, rounds: int, repeats: int) -> Seconds:
+    """Seconds per call of every rival in every round, after one round that does not count."""
+    seconds: Seconds = {name: [] for name in rivals}
+    for name in [*rivals, *list(rivals) * rounds]:
+        gc.collect()
+        start = perf_counter()
+        for _ in range(repeats):
+            rivals[name]()
+        seconds[name].append((perf_counter() - start) / repeats)
+    return {name: each[1:] for name, each in seconds.items()}
