@@ -1,4 +1,4 @@
-"""Find out which release of FHIR came in: from what declares or proves it, else R4; said in any case."""
+"""Find out which release of FHIR came in: the one declared, else the one that most entries fit; said in any case."""
 
 from __future__ import annotations
 
@@ -8,71 +8,91 @@ from collections.abc import Sequence
 
 import msgspec
 
+from adapter.fhir.decoding import Json
 from adapter.fhir.entry import Entry
-from adapter.fhir.releases import MARKS, STU3_SHAPES, Release, release_named, same_shape
+from adapter.fhir.releases import ELEMENTS, SHAPES, SINCE_R4, Release, release_named
 from adapter.problems import Problem, ProblemCode, Severity
 
 # A profile of the specification may name the version in its address.
 _VERSIONED_PROFILE = re.compile(r"https?://hl7\.org/fhir/(\d\.\d)/StructureDefinition/", re.ASCII)
+_ALL = frozenset(Release)
+_STATEMENTS = frozenset({"CapabilityStatement", "Conformance"})
+# The first of those that fit equally many entries is taken.
+_PREFERRED = (Release.R4, Release.R4B, Release.R5, Release.STU3)
+Releases = frozenset[Release]
 
 
 class Detected(msgspec.Struct, frozen=True):
-    """The release everything is read as, how that was known, and the releases proved by single entries."""
+    """The release everything is read as, how that was known, and the releases that each entry fits."""
 
     release: Release
     notice: Problem | None
-    marks: Sequence[Release | None]
+    fits: Sequence[Releases]
 
-    def foreign(self, index: int) -> Release | None:
-        """The other release that an entry proves to be of; ``None`` where it may be of ours."""
-        mark = self.marks[index]
-        return None if mark is None or same_shape(mark, self.release) else mark
+    def is_foreign(self, index: int) -> bool:
+        """Whether an entry proves to be of another release than everything else."""
+        return self.release not in self.fits[index]
 
 
 def detect(entries: Sequence[Entry], wanted: Release | None) -> Detected:
-    """The release to read as: the one wanted, else the one most entries prove, else R4."""
-    marks = [mark_of(entry) for entry in entries]
+    """The release to read as: the one wanted, else the one declared, else the one that most entries fit."""
+    fits = [releases_of(entry) for entry in entries]
     if wanted is not None:
-        return Detected(wanted, None, marks)
-    proofs = Counter(mark for mark in marks if mark is not None)
-    if not proofs:
-        what = "nothing in the input tells the release of FHIR"
-        return Detected(Release.R4, _notice(what, "everything was read as R4"), marks)
-    release = max(proofs, key=lambda proof: (proofs[proof], proof))
-    what = f"{proofs[release]} entries prove {release.name}"
-    return Detected(release, _notice(what, f"everything was read as {release.name}"), marks)
+        return Detected(wanted, None, fits)
+    declared = {release for entry in entries if (release := _stated(entry)) is not None}
+    if len(declared) == 1:
+        release = declared.pop()
+        return Detected(release, _notice(f"a CapabilityStatement says {release.name}", release), fits)
+    counts: Counter[Release] = Counter()
+    for releases, count in Counter(fits).items():
+        counts.update(dict.fromkeys(releases, count))
+    release = max(_PREFERRED, key=lambda candidate: counts[candidate])
+    is_told = any(releases != _ALL for releases in fits)
+    what = f"most entries fit {release.name}" if is_told else "nothing in the input tells the release of FHIR"
+    return Detected(release, _notice(what, release), fits)
 
 
-def mark_of(entry: Entry) -> Release | None:
-    """The release that one entry declares or proves."""
+def releases_of(entry: Entry) -> Releases:
+    """The releases that one entry may be of."""
     resource = entry.decoded
+    if entry.plain is not None:
+        # The fast lane takes no element that tells a release, but for an interpretation in a list.
+        return SINCE_R4 if entry.plain.result.interpretation else _ALL
     if resource is None:
-        # What the fast lane took looks the same in all releases since R4.
-        return None
-    if entry.type in ("CapabilityStatement", "Conformance"):
-        version = resource.get("fhirVersion")
-        return release_named(version) if isinstance(version, str) else None
+        return _ALL
     if entry.type == "SubscriptionStatus":
-        return Release.R5 if entry.bundle_type == "subscription-notification" else Release.R4B
-    return _declared(resource.get("meta")) or _proved(entry.type, resource)
+        return frozenset({Release.R5 if entry.bundle_type == "subscription-notification" else Release.R4B})
+    return _of_profile(resource.get("meta")) or _of_elements(entry.type, resource)
 
 
-def _declared(meta: object) -> Release | None:
+def _stated(entry: Entry) -> Release | None:
+    version = entry.decoded.get("fhirVersion") if entry.decoded and entry.type in _STATEMENTS else None
+    return release_named(version) if isinstance(version, str) else None
+
+
+def _of_profile(meta: object) -> Releases | None:
     profiles = meta.get("profile") if isinstance(meta, dict) else None
     for profile in profiles if isinstance(profiles, list) else ():
         match = _VERSIONED_PROFILE.match(profile) if isinstance(profile, str) else None
-        if match:
-            return release_named(match[1])
+        release = release_named(match[1]) if match else None
+        if release is not None:
+            return frozenset({release})
     return None
 
 
-def _proved(type_: str, resource: dict[str, object]) -> Release | None:
-    for release, names in MARKS.items():
-        if any(name in resource for name in names.get(type_, ())):
-            return release
-    name, kind = STU3_SHAPES.get(type_, ("", list))
-    return Release.STU3 if isinstance(resource.get(name), kind) else None
+def _of_elements(type_: str, resource: Json) -> Releases:
+    """The releases in which all of the telling elements exist; all of them, where they contradict each other."""
+    known = ELEMENTS.get(type_)
+    if known is None:
+        return _ALL
+    fits = _ALL.intersection(*(known[name] for name in known.keys() & resource.keys()))
+    if type_ in SHAPES:
+        name, kinds = SHAPES[type_]
+        found = resource.get(name)
+        fits &= kinds.get(type(found), _ALL) if found else _ALL
+    return fits or _ALL
 
 
-def _notice(what: str, then: str) -> Problem:
+def _notice(what: str, release: Release) -> Problem:
+    then = f"everything was read as {release.name}"
     return Problem(ProblemCode.RELEASE_ASSUMED, "", what, then, severity=Severity.INFORMATION, used=True)

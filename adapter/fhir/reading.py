@@ -22,7 +22,7 @@ from adapter.fhir.plain import plain_observation
 from adapter.fhir.predictions import prediction_refusal, read_predictions
 from adapter.fhir.record import Record, Row, refusal
 from adapter.fhir.references import Placed, References, address_caution
-from adapter.fhir.releases import READ, Release, same_shape
+from adapter.fhir.releases import READ, Release
 from adapter.fhir.resource_types import RESOURCE_TYPES
 from adapter.fhir.statements import (
     condition_refusal,
@@ -120,14 +120,14 @@ def read(
     references = References(entries)
     stale = {id(placed): problem for versions in references.versions() for placed, problem in outdated(versions)}
     reading = Reading(detected.release, entries=len(entries), problems=[detected.notice] if detected.notice else [])
-    is_like_r4 = same_shape(detected.release, Release.R4)
+    has_plain = detected.release is not Release.STU3
     for index, placed in enumerate(references.placed):
         problem = stale.get(id(placed))
-        if placed.entry.plain is not None and problem is None and is_like_r4:
+        if placed.entry.plain is not None and problem is None and has_plain:
             _file(reading, placed, *_read_plain(placed, placed.entry.plain, references))
             continue
         record = _record(placed, references, detected.release, allow_preliminary=allow_preliminary)
-        problem = _refusal_unread(placed.entry, detected.foreign(index)) or problem
+        problem = _refusal_unread(placed.entry, is_foreign=detected.is_foreign(index)) or problem
         _file(reading, placed, *_read_one(record, problem))
     reading.problems += [caution for entry in entries if (caution := address_caution(entry)) is not None]
     _add_unknown_patients(reading)
@@ -157,7 +157,7 @@ def _record(placed: Placed, references: References, release: Release, *, allow_p
     return Record(root, placed, references, READ[release], allow_preliminary)
 
 
-def _refusal_unread(entry: Entry, foreign: Release | None) -> Problem | None:
+def _refusal_unread(entry: Entry, *, is_foreign: bool) -> Problem | None:
     """Why an entry is not even looked into."""
     if entry.problem is not None or (entry.resource is None and not entry.deletes):
         return entry.problem
@@ -170,8 +170,8 @@ def _refusal_unread(entry: Entry, foreign: Release | None) -> Problem | None:
         return Problem(ProblemCode.TYPE_UNKNOWN, entry.where, f"FHIR knows no resource type {shown(entry.type)}")
     if entry.type == "OperationOutcome":
         return _told_by_server(entry)
-    if foreign is not None and (entry.type in _KINDS or entry.type == "Patient"):
-        what = f"the resource is of {foreign.name}, and the input is read as another release"
+    if is_foreign and (entry.type in _KINDS or entry.type == "Patient"):
+        what = "its elements exist only in another release than the one that everything is read as"
         return Problem(ProblemCode.RELEASE_MIXED, entry.where, what)
     return None
 

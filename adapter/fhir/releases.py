@@ -73,45 +73,68 @@ READ: Mapping[Release, ReadShape] = {
     Release.R5: ReadShape(performed="occurrence", administered="occurence", medication_is_reference=True),
 }
 
-# What exists in one release alone, so that meeting it proves that release.
-MARKS: Mapping[Release, Mapping[str, tuple[str, ...]]] = {
-    Release.STU3: {
-        "Observation": ("context", "related", "comment"),
-        "Condition": ("context", "assertedDate"),
-        "Procedure": ("context", "notDone"),
-        "MedicationRequest": ("context",),
-        "MedicationStatement": ("taken",),
-        "MedicationAdministration": ("notGiven", "prescription"),
-        "MedicationDispense": ("notDone",),
-        "FamilyMemberHistory": ("notDone",),
-        "RiskAssessment": ("context", "comment"),
-        "Patient": ("animal",),
-    },
-    Release.R5: {
-        "Observation": ("triggeredBy", "bodyStructure", "instantiatesCanonical", "instantiatesReference"),
-        "Condition": ("participant",),
-        "Procedure": ("occurrenceDateTime", "occurrencePeriod"),
-        "MedicationRequest": ("medication", "effectiveDosePeriod"),
-        "MedicationStatement": ("medication", "adherence"),
-        "MedicationAdministration": ("medication", "occurenceDateTime", "occurencePeriod"),
-        "MedicationDispense": ("medication",),
-        "FamilyMemberHistory": ("participant",),
-        "RiskAssessment": ("reason",),
-    },
+_STU3_ONLY = frozenset({Release.STU3})
+SINCE_R4 = frozenset({Release.R4, Release.R4B, Release.R5})
+_BEFORE_R5 = frozenset({Release.STU3, Release.R4, Release.R4B})
+_R5_ONLY = frozenset({Release.R5})
+_MEDICATION = {
+    "medicationCodeableConcept": _BEFORE_R5,
+    "medicationReference": _BEFORE_R5,
+    "medication": _R5_ONLY,
 }
 
-# What changed its JSON type after STU3: one interpretation became several, a bare code became a CodeableConcept.
-STU3_SHAPES: Mapping[str, tuple[str, type]] = {
-    "Observation": ("interpretation", dict),
-    "Condition": ("clinicalStatus", str),
+# In which releases an element exists: what tells releases apart, and every element whose place or shape differs.
+ELEMENTS: Mapping[str, Mapping[str, frozenset[Release]]] = {
+    "Observation": {
+        "context": _STU3_ONLY,
+        "related": _STU3_ONLY,
+        "comment": _STU3_ONLY,
+        "hasMember": SINCE_R4,
+        "derivedFrom": SINCE_R4,
+        "note": SINCE_R4,
+        "triggeredBy": _R5_ONLY,
+        "bodyStructure": _R5_ONLY,
+        "instantiatesCanonical": _R5_ONLY,
+        "instantiatesReference": _R5_ONLY,
+    },
+    "Condition": {
+        "context": _STU3_ONLY,
+        "assertedDate": _STU3_ONLY,
+        "recordedDate": SINCE_R4,
+        "participant": _R5_ONLY,
+    },
+    "Procedure": {
+        "context": _STU3_ONLY,
+        "notDone": _STU3_ONLY,
+        "performedDateTime": _BEFORE_R5,
+        "performedPeriod": _BEFORE_R5,
+        "occurrenceDateTime": _R5_ONLY,
+        "occurrencePeriod": _R5_ONLY,
+    },
+    "MedicationRequest": {**_MEDICATION, "context": _STU3_ONLY, "effectiveDosePeriod": _R5_ONLY},
+    "MedicationStatement": {**_MEDICATION, "taken": _STU3_ONLY, "adherence": _R5_ONLY},
+    "MedicationAdministration": {
+        **_MEDICATION,
+        "notGiven": _STU3_ONLY,
+        "prescription": _STU3_ONLY,
+        "effectiveDateTime": _BEFORE_R5,
+        "effectivePeriod": _BEFORE_R5,
+        "occurenceDateTime": _R5_ONLY,
+        "occurencePeriod": _R5_ONLY,
+    },
+    "MedicationDispense": {**_MEDICATION, "notDone": _STU3_ONLY},
+    "FamilyMemberHistory": {"notDone": _STU3_ONLY, "participant": _R5_ONLY},
+    "RiskAssessment": {"context": _STU3_ONLY, "comment": _STU3_ONLY, "note": SINCE_R4, "reason": _R5_ONLY},
+    "Patient": {"animal": _STU3_ONLY},
+}
+
+# What changed its JSON type with R4: one interpretation became several, a bare code became a CodeableConcept.
+SHAPES: Mapping[str, tuple[str, Mapping[type, frozenset[Release]]]] = {
+    "Observation": ("interpretation", {dict: _STU3_ONLY, list: SINCE_R4}),
+    "Condition": ("clinicalStatus", {str: _STU3_ONLY, dict: SINCE_R4}),
 }
 
 
 def release_named(version: str) -> Release | None:
     """The release that a version such as ``4.0.1``, ``4.3`` or ``5.0.0-ballot`` belongs to."""
     return next((release for release in Release if version.startswith(release[:3])), None)
-
-
-def same_shape(one: Release, other: Release) -> bool:
-    """Whether resources of both releases are read alike: R4 and R4B are."""
-    return READ[one] is READ[other]
