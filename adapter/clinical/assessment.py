@@ -7,6 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+import msgspec
+
 from adapter.clinical.patient import Patient
 from adapter.clinical.results import MarkerResult, RiskFactor
 from adapter.clinical.values import Value
@@ -46,7 +48,7 @@ class Authority(StrEnum):
     FALLBACK = "fallback"
 
 
-class AppliedLimits(Value):
+class AppliedLimits(msgspec.Struct, frozen=True, kw_only=True):
     """The limits one marker was read against, in the marker's canonical unit, and where they come from."""
 
     low: Decimal | None
@@ -65,7 +67,7 @@ def interval_text(low: Decimal | None, high: Decimal | None, unit: str) -> str:
     return f"≥ {low:f} {unit}" if high is None else f"{low:f}–{high:f} {unit}"
 
 
-class Finding(Value):
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One sentence of the assessment: the rule that fired, and the values that make its text.
 
     Attributes:
@@ -84,7 +86,7 @@ class Finding(Value):
     sureness: str = ""
 
 
-class Score(Value):
+class Score(msgspec.Struct, frozen=True, kw_only=True):
     """A probability or index that came with the data or from an open engine; never decides the stratum if ``informs``.
 
     Attributes:
@@ -109,7 +111,7 @@ class Score(Value):
     inputs: Mapping[str, str] = {}
 
 
-class Evidence(Value):
+class Evidence(msgspec.Struct, frozen=True):
     """One input in use, with the limits it was read against."""
 
     result: MarkerResult | RiskFactor | Patient

@@ -11,7 +11,7 @@ import msgspec
 from adapter.errors import InputUnreadable
 from adapter.fhir.compact import compacted, items_of, unique_parts
 from adapter.fhir.decoding import Json, decode, unpack
-from adapter.fhir.entry import Entry, FastLane, PlainObservation, object_at, text_at
+from adapter.fhir.entry import Entry, FastLane, PlainObservation, holding, holding_plain, object_at, text_at
 from adapter.problems import Problem, ProblemCode, Severity
 
 _BUNDLE = b'"Bundle"'
@@ -84,7 +84,7 @@ def _of_bytes(data: bytes, where: str, fast_lane: FastLane) -> Iterator[Entry]:
     compact = compacted(data)
     plain = fast_lane(compact)
     if plain is not None:
-        yield Entry(where, plain=plain, raw=compact)
+        yield holding_plain(Entry(where), plain, compact)
         return
     parts = unique_parts(compact)
     items = items_of(parts["entry"]) if parts and "entry" in parts else None
@@ -122,7 +122,7 @@ def _of_resource(resource: Json, around: Entry, prefix: str) -> Iterator[Entry]:
         case "Parameters" if any("resource" in each for each in _parameters(resource)):
             yield from _of_parameters(resource, f"{prefix}Parameters" if prefix.endswith("#") else prefix)
         case _:
-            yield msgspec.structs.replace(around, decoded=resource)
+            yield holding(around, resource)
 
 
 def _of_bundle(bundle: Json, entries: Sequence[object], path: str) -> Iterator[Entry]:
@@ -149,8 +149,13 @@ def _of_undecoded(item: _Undecoded, around: Entry) -> Iterator[Entry]:
         full_url = _FULL_URL.fullmatch(bytes(parts.get("fullUrl", b'""')))
         plain = item.fast_lane(raw) if full_url else None
         if plain is not None and full_url is not None:
-            here = f"{around.where}.resource"
-            yield msgspec.structs.replace(around, where=here, full_url=full_url[1].decode(), plain=plain, raw=raw)
+            here = Entry(
+                f"{around.where}.resource",
+                full_url=full_url[1].decode(),
+                bundle=around.bundle,
+                bundle_type=around.bundle_type,
+            )
+            yield holding_plain(here, plain, raw)
             return
     try:
         entry = decode(item.raw, where=around.where)
@@ -179,9 +184,8 @@ def _of_entry(entry: object, around: Entry) -> Iterator[Entry]:
     elif resource is not None:
         yield _broken(around.where, f"the resource is no object but a {type(resource).__name__}")
     elif response.get("outcome"):
-        yield msgspec.structs.replace(
-            around, where=f"{around.where}.response.outcome", decoded=object_at(response, "outcome")
-        )
+        here = msgspec.structs.replace(around, where=f"{around.where}.response.outcome")
+        yield holding(here, object_at(response, "outcome"))
     else:
         yield around
 

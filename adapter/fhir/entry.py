@@ -33,6 +33,7 @@ class Entry(msgspec.Struct, frozen=True):
 
     Attributes:
         where: ``a.json`` for a resource on its own, ``b.ndjson:17``, ``a.json#Bundle.entry[3].resource``.
+        type, id, version: ``resourceType``, ``id`` and ``meta.versionId``; empty where they are not given.
         decoded: The resource as decoded by the careful lane; ``None`` where the entry holds none.
         plain, raw: What the fast lane read, and the bytes it read it from.
         full_url: ``Bundle.entry.fullUrl`` as written.
@@ -44,6 +45,9 @@ class Entry(msgspec.Struct, frozen=True):
     """
 
     where: str
+    type: str = ""
+    id: str = ""
+    version: str = ""
     decoded: Json | None = None
     plain: PlainObservation | None = None
     raw: bytes = b""
@@ -60,26 +64,27 @@ class Entry(msgspec.Struct, frozen=True):
         return self.decoded if self.plain is None else decode(self.raw, where=self.where)
 
     @property
-    def type(self) -> str:
-        """The resource's type, or empty."""
-        return "Observation" if self.plain else text_at(self.decoded or {}, "resourceType")
-
-    @property
-    def id(self) -> str:
-        """The resource's logical id, or empty."""
-        return self.plain.id if self.plain else text_at(self.decoded or {}, "id")
-
-    @property
-    def version(self) -> str:
-        """``meta.versionId``, or empty."""
-        return self.plain.version if self.plain else text_at(object_at(self.decoded or {}, "meta"), "versionId")
-
-    @property
     def people(self) -> tuple[str, ...]:
         """The references that say whose the resource is, as written."""
         if self.plain:
             return (self.plain.subject,)
         return tuple(text_at(object_at(self.decoded or {}, name), "reference") for name in ("subject", "patient"))
+
+
+def holding(around: Entry, resource: Json) -> Entry:
+    """The entry with its resource, as the careful lane decoded it."""
+    return msgspec.structs.replace(
+        around,
+        type=text_at(resource, "resourceType"),
+        id=text_at(resource, "id"),
+        version=text_at(object_at(resource, "meta"), "versionId"),
+        decoded=resource,
+    )
+
+
+def holding_plain(around: Entry, plain: PlainObservation, raw: bytes) -> Entry:
+    """The entry with what the fast lane read from these bytes."""
+    return msgspec.structs.replace(around, type="Observation", id=plain.id, version=plain.version, plain=plain, raw=raw)
 
 
 def object_at(element: Json, name: str) -> Json:

@@ -115,7 +115,7 @@ def _result(shared: LabResult, element: Element, code: Concept, components: Sequ
         element.fault(name, ProblemCode.ELEMENT_INVALID, "a component with the same code has its own value")
     ranges, cautions = ranges_of(element)
     if element.faults:
-        return list(element.faults)
+        return list(dict.fromkeys(element.faults))
     result = msgspec.structs.replace(
         shared,
         value=None if absent_reason else value,
@@ -222,6 +222,7 @@ def _range_not_used(fault: Problem) -> Problem:
 
 
 def codings_of_interpretation(element: Element, *, repeats: bool) -> tuple[Coding, ...]:
+    """The codes of ``interpretation``, be it one concept or, where it repeats, several."""
     if repeats:
         return tuple(coding for concept in concepts_of(element.many("interpretation")) for coding in concept.codings)
     return concept_of(element.one("interpretation")).codings

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.clinical.assessment import Assessment, Authority, Finding, Score, Stratum, Turnover
+from adapter.clinical.assessment import Assessment, Authority, Finding, Stratum, Turnover
 from adapter.clinical.patient import Sex
 from adapter.fhir.decoding import encode
 from adapter.fhir.releases import Release
@@ -105,14 +105,14 @@ def test_the_same_input_gives_the_same_bytes(knowledge: Knowledge) -> None:
 
 @given(value=st.decimals(0, 100, places=3))
 def test_a_probability_keeps_every_digit_down_to_the_bytes(knowledge: Knowledge, value: Decimal) -> None:
-    score = Score(**{**FRAX[0].model_dump(), "value": value, "text": str(value)})
+    score = msgspec.structs.replace(FRAX[0], value=value, text=str(value))
     encoded = encode(written(knowledge, assessment(scores=(score,)))[0])
     assert f'"probabilityDecimal":{value:f},'.encode() in encoded
 
 
 @given(value=st.decimals(allow_nan=False, allow_infinity=False, places=2))
 def test_no_probability_beyond_a_hundred_is_ever_written(knowledge: Knowledge, value: Decimal) -> None:
-    score = Score(**{**FRAX[0].model_dump(), "value": value, "text": str(value)})
+    score = msgspec.structs.replace(FRAX[0], value=value, text=str(value))
     prediction = written(knowledge, assessment(scores=(score,)))[0]["prediction"][1]
     assert 0 <= prediction.get("probabilityDecimal", 0) <= 100
 

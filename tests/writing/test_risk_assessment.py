@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from adapter.clinical.assessment import Evidence, Score, Stratum
@@ -125,7 +126,7 @@ def test_an_index_is_a_note_and_never_a_prediction(knowledge: Knowledge) -> None
 
 @pytest.mark.parametrize("value", ["140", "-1"])
 def test_what_is_no_percentage_is_told_but_not_written_as_a_probability(knowledge: Knowledge, value: str) -> None:
-    impossible = Score(**{**FRAX[0].model_dump(), "value": Decimal(value), "text": value})
+    impossible = msgspec.structs.replace(FRAX[0], value=Decimal(value), text=value)
     prediction = risk_assessment(knowledge, scores=(impossible,))["prediction"][1]
     assert "probabilityDecimal" not in prediction
     assert value in prediction["rationale"]
