@@ -122,7 +122,7 @@ def read(
     reading = Reading(detected.release, entries=len(entries), problems=[detected.notice] if detected.notice else [])
     has_plain = detected.release is not Release.STU3
     for index, placed in enumerate(references.placed):
-        problem = stale.get(id(placed))
+        problem = placed.entry.problem or stale.get(id(placed))
         if placed.entry.plain is not None and problem is None and has_plain:
             _file(reading, placed, *_read_plain(placed, placed.entry.plain, references))
             continue
