@@ -35,7 +35,7 @@ class Excerpt:
 
 
 def examples(page: str) -> Iterator[Call | Excerpt]:
-    """The blocks ``console``, one call per line that begins with ``$``, and ``json`` that name a file; in their order."""
+    """The blocks ``console``, one call per line that begins with ``$``, and ``json`` that name a file; in order."""
     for block in _FENCE.finditer(page):
         if block["language"] == "console":
             for each in re.split(r"^\$ ", block["text"], flags=re.MULTILINE)[1:]:

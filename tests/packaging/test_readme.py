@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+import re
+from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
+from typing import Any
 
-import msgspec
 import pytest
 
+from adapter.entrypoints.explaining import as_json
+from adapter.entrypoints.knowing import check
+from adapter.entrypoints.library import assess_bundle
+from adapter.fhir.decoding import decode
+from adapter.mapping_files import load_knowledge
+from adapter.problems import ProblemCode
 from tests.packaging.examples import Call, Excerpt, examples, is_part, is_printed, run
 
-PAGES = ("README.md", "docs/integrate.md", "docs/operate.md", "docs/understand.md", "docs/understand.zh.md", "docs/extend.md")
+PAGES = (
+    "README.md",
+    *(f"docs/{page}.md" for page in ("integrate", "operate", "understand", "understand.zh", "extend")),
+)
 
 
 @pytest.fixture
@@ -29,8 +40,8 @@ def test_every_output_on_a_page_is_real(page: str, repository: Path, desk: Path)
                 printed = run(command)
                 assert is_printed(claimed, printed), f"{command} prints:\n{printed}"
             case Excerpt(file, text):
-                resources = [entry["resource"] for entry in _decoded((desk / file).read_bytes())["entry"]]
-                assert any(is_part(_decoded(text.encode()), each) for each in resources), f"not in {file}: {text}"
+                resources = [entry["resource"] for entry in _json((desk / file).read_bytes())["entry"]]
+                assert any(is_part(_json(text.encode()), each) for each in resources), f"not in {file}: {text}"
 
 
 def test_the_readme_shows_one_assessment_from_input_to_output(repository: Path) -> None:
@@ -46,7 +57,49 @@ def test_a_wrong_output_is_found() -> None:
     assert not is_part({"a": [2, 1]}, {"a": [1, 2]})
 
 
-def _decoded(data: bytes) -> dict[str, object]:
-    # Decimals, so that 12.40 and 12.4 in an excerpt are compared as numbers without loss.
-    decoded: dict[str, object] = msgspec.json.decode(data, type=dict, float_hook=Decimal)
-    return decoded
+def test_every_reason_is_explained_to_integrators(repository: Path) -> None:
+    page = (repository / "docs" / "integrate.md").read_text("utf-8")
+    assert [code.value for code in ProblemCode if f"| `{code.value}` |" not in page] == []
+
+
+def test_every_key_of_explain_is_explained_to_integrators(repository: Path) -> None:
+    page = (repository / "docs" / "integrate.md").read_text("utf-8")
+    journeys = [
+        repository / "fixtures" / "journeys" / name / "input.json"
+        for name in ("moderate-raised-turnover", "low-risk-spoiled-sample", "very-high-glucocorticoid-7-5-mg")
+    ]
+    knowledge = load_knowledge()
+    outcomes = [assess_bundle(path.read_bytes(), as_of=date(2026, 6, 15), knowledge=knowledge) for path in journeys]
+    keys = {key for outcome in outcomes for key in _keys(_json(as_json(outcome, knowledge)))}
+    assert sorted(key for key in keys if f"`{key}`" not in page) == []
+
+
+@pytest.mark.parametrize("page", ["understand.md", "understand.zh.md"])
+def test_every_row_of_the_decision_table_is_explained_to_clinicians(page: str, repository: Path) -> None:
+    text = (repository / "docs" / page).read_text("utf-8")
+    rows = re.findall(r"^\| ([A-Z]\d+) \|.*\| (V|V2|K|D) \|$", text, re.MULTILINE)
+    known = {rule: cited.sureness.value for rule, cited in load_knowledge().rules.items()}
+    assert dict(rows) == {rule: sure for rule, sure in known.items() if re.fullmatch(r"[A-Z]\d+", rule)}
+
+
+def test_the_mappings_shown_to_their_authors_are_whole(repository: Path, tmp_path: Path) -> None:
+    page = (repository / "docs" / "extend.md").read_text("utf-8")
+    shown = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert shown
+    (tmp_path / "shown.toml").write_text("\n".join(shown), "utf-8")
+    assert check([tmp_path])[0] == []
+
+
+def _keys(value: object) -> Iterator[str]:
+    """The keys of objects, however deep; what ``scores`` and ``values`` hold is named by the data."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield key
+            yield from _keys(each) if key not in ("scores", "values") else ()
+    elif isinstance(value, list):
+        for each in value:
+            yield from _keys(each)
+
+
+def _json(data: bytes) -> Any:
+    return decode(data, where="a page")
