@@ -198,7 +198,11 @@ def _unit(part: bytes) -> ReportedQuantity:
 @lru_cache(maxsize=4096)
 def _interpretation(part: bytes) -> tuple[Coding, ...]:
     element = _element("interpretation", part)
-    return _faultless(element, codings_of_interpretation(element, repeats=True))
+    codings = codings_of_interpretation(element, repeats=True)
+    if not codings:
+        # Be it empty, that it is a list still tells the release.
+        raise _NotPlain
+    return _faultless(element, codings)
 
 
 @lru_cache(maxsize=4096)

@@ -147,13 +147,22 @@ def assessment(**changed: Any) -> Assessment:
         "gates": (),
         "flags": ("V1",),
         "findings": (
-            Finding(rule="B6", text_key="rule.B6", rests_on=("Observation/1",), source="paper", sureness="V"),
-            Finding(rule="high-turnover", text_key="finding.turnover.high-turnover"),
+            Finding(
+                rule="B6",
+                text_key="rule.B6",
+                values={"inputs": "FRAX MOF 12.4 %"},
+                rests_on=("Observation/1",),
+                source="paper",
+                sureness="V",
+            ),
+            Finding(
+                rule="high-turnover", text_key="finding.turnover.high-turnover", values={"markers": "β-CTX 812 pg/mL"}
+            ),
             Finding(rule="P3", text_key="plan.P3", source="paper", sureness="V"),
             Finding(
                 rule="V1",
                 text_key="flag.V1",
-                values={"value": "14.0 ng/mL", "date": "2026-05-20", "limit": "50 nmol/L"},
+                values={"vitamin_d": "14.0 ng/mL", "date": "2026-05-20", "limit": "50 nmol/L"},
             ),
         ),
         "missing": ("missing.falls",),
