@@ -57,6 +57,14 @@ def test_a_wrong_output_is_found() -> None:
     assert not is_part({"a": [2, 1]}, {"a": [1, 2]})
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_on_a_page_leads_somewhere(page: str, repository: Path) -> None:
+    here = repository / page
+    targets = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", here.read_text("utf-8"))
+    lost = [(file, part) for file, part in targets if not _is_there(here.parent / file if file else here, part)]
+    assert lost == []
+
+
 def test_every_reason_is_explained_to_integrators(repository: Path) -> None:
     page = (repository / "docs" / "integrate.md").read_text("utf-8")
     assert [code.value for code in ProblemCode if f"| `{code.value}` |" not in page] == []
@@ -88,6 +96,13 @@ def test_the_mappings_shown_to_their_authors_are_whole(repository: Path, tmp_pat
     assert shown
     (tmp_path / "shown.toml").write_text("\n".join(shown), "utf-8")
     assert check([tmp_path])[0] == []
+
+
+def _is_there(target: Path, part: str) -> bool:
+    if not part:
+        return target.exists()
+    headings = re.findall(r"^#+ (.*)$", target.read_text("utf-8"), re.MULTILINE)
+    return part in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
 def _keys(value: object) -> Iterator[str]:
