@@ -79,7 +79,7 @@ class ProblemCode(StrEnum):
     NOT_UNDERSTOOD = "not-understood"
 
 
-class Problem(msgspec.Struct, frozen=True):
+class Problem(msgspec.Struct, frozen=True, gc=False):
     """One thing wrong with one place in the input, and what was done about it.
 
     Attributes:

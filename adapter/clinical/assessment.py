@@ -48,7 +48,7 @@ class Authority(StrEnum):
     FALLBACK = "fallback"
 
 
-class AppliedLimits(msgspec.Struct, frozen=True, kw_only=True):
+class AppliedLimits(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The limits one marker was read against, in the marker's canonical unit, and where they come from."""
 
     low: Decimal | None
@@ -67,7 +67,7 @@ def interval_text(low: Decimal | None, high: Decimal | None, unit: str) -> str:
     return f"≥ {low:f} {unit}" if high is None else f"{low:f}–{high:f} {unit}"
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class Finding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One sentence of the assessment: the rule that fired, and the values that make its text.
 
     Attributes:
@@ -86,7 +86,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     sureness: str = ""
 
 
-class Score(msgspec.Struct, frozen=True, kw_only=True):
+class Score(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A probability or index that came with the data or from an open engine; never decides the stratum if ``informs``.
 
     Attributes:
@@ -111,7 +111,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
     inputs: Mapping[str, str] = {}
 
 
-class Evidence(msgspec.Struct, frozen=True):
+class Evidence(msgspec.Struct, frozen=True, gc=False):
     """One input in use, with the limits it was read against."""
 
     result: MarkerResult | RiskFactor | Patient

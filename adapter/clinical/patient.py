@@ -19,7 +19,7 @@ class Sex(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Patient(msgspec.Struct, frozen=True, kw_only=True):
+class Patient(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The patient as far as the assessment needs: no name, no address, no identifier.
 
     Attributes:

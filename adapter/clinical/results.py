@@ -1,6 +1,7 @@
 """Results as reported by the sender, and as understood by us.
 
-These are msgspec structs, not pydantic models: millions of them pass in a bulk run.
+These are msgspec structs, not pydantic models: millions of them pass in a bulk run. They hold no cycles, so the garbage
+collector need not look at them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from adapter.clinical.time import ClinicalTime
 from adapter.clinical.values import Interval
 
 
-class Coding(msgspec.Struct, frozen=True):
+class Coding(msgspec.Struct, frozen=True, gc=False):
     """A code with its system, and what the sender displays for it."""
 
     system: str
@@ -22,14 +23,14 @@ class Coding(msgspec.Struct, frozen=True):
     display: str = ""
 
 
-class Concept(msgspec.Struct, frozen=True):
+class Concept(msgspec.Struct, frozen=True, gc=False):
     """A CodeableConcept: codings and free text. Text is shown, never matched for meaning (but see ``site_words``)."""
 
     codings: tuple[Coding, ...] = ()
     text: str = ""
 
 
-class ReportedQuantity(msgspec.Struct, frozen=True):
+class ReportedQuantity(msgspec.Struct, frozen=True, gc=False):
     """A Quantity as received. ``value`` keeps every digit; units are untouched."""
 
     value: Decimal | None
@@ -39,27 +40,27 @@ class ReportedQuantity(msgspec.Struct, frozen=True):
     code: str = ""
 
 
-class ReportedRange(msgspec.Struct, frozen=True):
+class ReportedRange(msgspec.Struct, frozen=True, gc=False):
     """A Range as received; a missing end is open."""
 
     low: ReportedQuantity | None = None
     high: ReportedQuantity | None = None
 
 
-class ReportedRatio(msgspec.Struct, frozen=True):
+class ReportedRatio(msgspec.Struct, frozen=True, gc=False):
     """A Ratio as received, e.g. 324 mg / 24 h."""
 
     numerator: ReportedQuantity | None = None
     denominator: ReportedQuantity | None = None
 
 
-class ReportedText(msgspec.Struct, frozen=True):
+class ReportedText(msgspec.Struct, frozen=True, gc=False):
     """A valueString as received; a number is read out of it only when the strict grammar is switched on."""
 
     text: str
 
 
-class ReportedOther(msgspec.Struct, frozen=True):
+class ReportedOther(msgspec.Struct, frozen=True, gc=False):
     """A value of a type from which no number is read: boolean, time, sampled data, attachment."""
 
     type: str
@@ -70,7 +71,7 @@ class ReportedOther(msgspec.Struct, frozen=True):
 ReportedValue = ReportedQuantity | ReportedRange | ReportedRatio | ReportedText | ReportedOther | Concept
 
 
-class ReferenceRange(msgspec.Struct, frozen=True):
+class ReferenceRange(msgspec.Struct, frozen=True, gc=False):
     """One referenceRange as received; ``type`` empty means normal. ``text_only`` ranges are shown, never parsed."""
 
     low: ReportedQuantity | None = None
@@ -81,7 +82,7 @@ class ReferenceRange(msgspec.Struct, frozen=True):
     text: str = ""
 
 
-class LabResult(msgspec.Struct, frozen=True, kw_only=True):
+class LabResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One Observation, or one component of one, as reported and proved readable.
 
     Attributes:
@@ -134,7 +135,7 @@ class StatementKind(StrEnum):
     PROCEDURE = "Procedure"
 
 
-class Statement(msgspec.Struct, frozen=True, kw_only=True):
+class Statement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A Condition, Medication…, FamilyMemberHistory condition or Procedure as reported and usable.
 
     Attributes:
@@ -165,7 +166,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     security: tuple[Coding, ...] = ()
 
 
-class MarkerResult(msgspec.Struct, frozen=True, kw_only=True):
+class MarkerResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One result as understood: which marker, how much in its canonical unit, when, and what to be careful about.
 
     Attributes:
@@ -211,7 +212,7 @@ class MarkerResult(msgspec.Struct, frozen=True, kw_only=True):
     security: tuple[Coding, ...] = ()
 
 
-class RiskFactor(msgspec.Struct, frozen=True, kw_only=True):
+class RiskFactor(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A recorded answer about the patient: present, or explicitly absent. What is not recorded has no RiskFactor.
 
     Attributes:
@@ -243,7 +244,7 @@ class RiskFactor(msgspec.Struct, frozen=True, kw_only=True):
     security: tuple[Coding, ...] = ()
 
 
-class ReportedPrediction(msgspec.Struct, frozen=True, kw_only=True):
+class ReportedPrediction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One prediction of somebody else's RiskAssessment as reported and usable (that is how some systems carry FRAX).
 
     Attributes:

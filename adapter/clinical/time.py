@@ -29,7 +29,7 @@ class Precision(StrEnum):
     PERIOD = "period"
 
 
-class ClinicalTime(msgspec.Struct, frozen=True):
+class ClinicalTime(msgspec.Struct, frozen=True, gc=False):
     """A time as given, and the earliest and latest instant it may mean (both in UTC).
 
     Dates carry no zone in FHIR; they are laid on the UTC day, so compare them at the precision of days.

@@ -14,7 +14,7 @@ class Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
 
 
-class Interval(msgspec.Struct, frozen=True):
+class Interval(msgspec.Struct, frozen=True, gc=False):
     """All the numbers a result may stand for: one number, or a range left open by ``<`` or ``>``.
 
     "If there is a comparator the value is not exact" (hl7.org/fhir/R4/datatypes.html#Quantity), so every

@@ -11,7 +11,7 @@ from adapter.fhir.decoding import Json, decode
 from adapter.problems import Problem
 
 
-class PlainObservation(msgspec.Struct, frozen=True):
+class PlainObservation(msgspec.Struct, frozen=True, gc=False):
     """What the fast lane read of an Observation.
 
     Attributes:
@@ -28,7 +28,7 @@ class PlainObservation(msgspec.Struct, frozen=True):
 FastLane = Callable[[bytes], PlainObservation | None]
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One resource that came in, or what came in its stead.
 
     Attributes:

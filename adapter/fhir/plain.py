@@ -55,7 +55,7 @@ _VERSIONED = re.compile(rb"hl7\.org/fhir/\d")
 _MOST_BRACKETS = 48
 
 
-class Meta(msgspec.Struct, frozen=True):
+class Meta(msgspec.Struct, frozen=True, gc=False):
     """What is used of ``meta``."""
 
     version: str = ""

@@ -36,14 +36,14 @@ from adapter.fhir.versions import is_withdrawn, outdated
 from adapter.problems import Problem, ProblemCode, Severity
 
 
-class Source(msgspec.Struct, frozen=True):
+class Source(msgspec.Struct, frozen=True, gc=False):
     """One file, or one body, with the name it has in paths."""
 
     name: str
     data: bytes
 
 
-class SetAside(msgspec.Struct, frozen=True):
+class SetAside(msgspec.Struct, frozen=True, gc=False):
     """A problem with the entry it concerns and the patient it belongs to, if that is known.
 
     A problem whose ``used`` is true is a caution: the entry has rows as well.
@@ -79,7 +79,7 @@ class Reading(msgspec.Struct):
     entries: int = 0
 
 
-class _Kind(msgspec.Struct, frozen=True):
+class _Kind(msgspec.Struct, frozen=True, gc=False):
     """How one resource type is read."""
 
     refuse: Callable[[Record], Problem | None]

@@ -27,7 +27,7 @@ _STRICT_TEXT = re.compile(
 _UNITLESS = "1"
 
 
-class Amount(msgspec.Struct, frozen=True):
+class Amount(msgspec.Struct, frozen=True, gc=False):
     """An amount in canonical units, with the digits and the unit it was received in and what to be careful about."""
 
     value: Interval
@@ -36,7 +36,7 @@ class Amount(msgspec.Struct, frozen=True):
     cautions: tuple[str, ...] = ()
 
 
-class _Received(msgspec.Struct, frozen=True):
+class _Received(msgspec.Struct, frozen=True, gc=False):
     interval: Interval
     digits: str
     unit: ReportedQuantity
@@ -67,7 +67,7 @@ def amount_of(result: LabResult, code: MappedCode, knowledge: Knowledge, *, read
     return Amount(_scaled(received.interval, factor), received.digits, name, _with_approximation(cautions, factor))
 
 
-class ResolvedUnit(msgspec.Struct, frozen=True):
+class ResolvedUnit(msgspec.Struct, frozen=True, gc=False):
     """A unit in our spelling."""
 
     name: str
