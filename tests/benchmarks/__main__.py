@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -69,8 +70,12 @@ def _cold(folder: Path) -> Rivals:
     bundle = folder / "bundle.json"
     bundle.write_bytes(generating.bundle(seed=0))
 
+    # As when installed, every module is compiled already: by the round that does not count.
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment = {**kept, "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
+
     def run(*command: str) -> None:
-        subprocess.run(command, check=True, capture_output=True)
+        subprocess.run(command, check=True, capture_output=True, env=environment)
 
     return {
         "python -c pass": lambda: run(*_PYTHON, "pass"),
