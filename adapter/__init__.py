@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from adapter.pipeline import Options, Outcome
     from adapter.problems import Problem
 
+__version__ = "0.1.0"
+
 _HOMES = {
     "AdapterError": "adapter.errors",
     "Assessment": "adapter.clinical.assessment",

@@ -99,3 +99,7 @@ class Problem(msgspec.Struct, frozen=True, gc=False):
     resource: str = ""
     severity: Severity = Severity.ERROR
     used: bool = False
+
+    def told(self) -> str:
+        """Where, what and what was done, in one line for people."""
+        return ": ".join(part for part in (self.where, f"{self.what}; {self.then}") if part)

@@ -57,6 +57,7 @@ def disagreements(evidence: Iterable[Evidence]) -> tuple[Problem, ...]:
             "our reading was used, and the laboratory's stays as it is",
             item.result.resource,
             Severity.WARNING,
+            used=True,
         )
         for item in evidence
         if isinstance(item.result, MarkerResult) and item.limits and item.reading

@@ -99,15 +99,19 @@ def _duration_fits(urine: MarkerResult, profile: PatientProfile, knowledge: Know
 
 
 def _creatinine_fits(urine: MarkerResult, profile: PatientProfile, knowledge: Knowledge) -> Answer:
-    """Whether the creatinine of the collection is about what a body of this weight and sex excretes in a day."""
-    creatinine, weight = profile.results.get("urine-creatinine-24h"), profile.results.get("weight")
+    """Whether the creatinine is about what a body of this weight and sex excretes in a day, or else any adult."""
+    creatinine = profile.results.get("urine-creatinine-24h")
+    amount = creatinine.value.exact if creatinine else None
+    if creatinine is None or amount is None or not are_of_one_sample(urine.effective, creatinine.effective):
+        return None
+    milligrams = amount * knowledge.number("creatinine_mg_per_mmol")
+    weight = profile.results.get("weight")
+    mass = weight.value.exact if weight else None
     sex = profile.patient.sex
-    if creatinine is None or weight is None or sex not in (Sex.FEMALE, Sex.MALE):
-        return None
-    amount, mass = creatinine.value.exact, weight.value.exact
-    if amount is None or not mass or not are_of_one_sample(urine.effective, creatinine.effective):
-        return None
-    per_kg = amount * knowledge.number("creatinine_mg_per_mmol") / mass
+    if not mass or sex not in (Sex.FEMALE, Sex.MALE):
+        grams = milligrams / 1000
+        return knowledge.number("urine_creatinine_24h_low") <= grams <= knowledge.number("urine_creatinine_24h_high")
+    per_kg = milligrams / mass
     tolerance = knowledge.number("creatinine_tolerance")
     low = knowledge.number(f"creatinine_mg_per_kg_{sex}_low") * (1 - tolerance)
     high = knowledge.number(f"creatinine_mg_per_kg_{sex}_high") * (1 + tolerance)

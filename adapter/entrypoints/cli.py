@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from adapter import __version__
+
 if TYPE_CHECKING:
     from adapter.fhir.releases import Release
     from adapter.knowledge.model import Knowledge
@@ -74,7 +76,7 @@ def _assessing(command: _Command) -> _Command:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="osteo-fhir-adapter", prog_name="osteo-fhir")
+@click.version_option(__version__, prog_name="osteo-fhir")
 def main() -> None:
     """Read FHIR bone-marker results, assess osteoporosis risk, write a FHIR RiskAssessment.
 
@@ -196,6 +198,7 @@ def coverage(
         if concept_map is not None:
             outputs.write_files({concept_map: covering.skeleton(report)}, force=force)
             click.echo(f"{concept_map}: a ConceptMap skeleton for {len(report.unknown)} unknown codes", err=True)
+    sys.exit(EXIT_INCOMPLETE if report.unread else EXIT_OK)
 
 
 @main.group()

@@ -41,6 +41,10 @@ def planned(outcome: Outcome, names: Sequence[str], out: str, *, shape: str) -> 
     if out == _STANDARD_OUTPUT:
         return Plan({}, _lines(writing, shape), len(writing))
     path = Path(out)
+    if path.suffix == ".gz":
+        raise SettingsInvalid(
+            f"{out}: output is not compressed; name a .json or .ndjson file, and compress it afterwards"
+        )
     if _is_folder(path, out):
         files = _in_folder(path, writing, shape, as_lines=as_lines)
     elif as_lines or shape == "resources":
@@ -84,13 +88,14 @@ def summary(outcome: Outcome, plan: Plan, *, dry_run: bool) -> str:
     reasons = Counter(problem.code.value for patient in outcome.patients for problem in patient.set_aside)
     problems = Counter(problem.code.value for problem in outcome.problems)
     verb = "would be written" if dry_run else "written"
+    count = len(outcome.patients)
     lines = [
-        f"{len(outcome.patients)} patients: {len(outcome.patients) - undetermined} assessed, "
+        f"{count} {'patient' if count == 1 else 'patients'}: {count - undetermined} assessed, "
         f"{undetermined} undetermined; {plan.written} {verb}; {outcome.entries} entries read as {outcome.release.name}",
         _counted("set aside", reasons),
         _counted("problems", problems),
     ]
-    lines += [f"  {p.where}: {p.what}; {p.then}" for p in outcome.problems[:20]]
+    lines += [f"  {problem.told()}" for problem in outcome.problems[:20]]
     if len(outcome.problems) > 20:
         lines.append(f"  … and {len(outcome.problems) - 20} more; see `osteo-fhir explain --json`")
     return "\n".join(line for line in lines if line)

@@ -21,10 +21,12 @@ from adapter.fhir.decoding import encode
 from adapter.fhir.reading import Source, read
 from adapter.fhir.releases import Release
 from adapter.knowledge.model import Knowledge
+from adapter.problems import Problem, ProblemCode
 from adapter.recognition.amounts import resolved_unit
 from adapter.recognition.codes import canonical_codings
 
 _ENOUGH_ALIKE = 0.6
+_UNREAD = (ProblemCode.JSON_INVALID, ProblemCode.ENTRY_INVALID)
 
 
 class CodeRow(msgspec.Struct, frozen=True):
@@ -48,10 +50,11 @@ class CodeRow(msgspec.Struct, frozen=True):
 
 
 class Coverage(msgspec.Struct, frozen=True):
-    """The codes of all results and statements, most frequent first."""
+    """The codes of all results and statements, most frequent first, and the sources or entries that are no FHIR."""
 
     entries: int
     rows: tuple[CodeRow, ...]
+    unread: tuple[Problem, ...] = ()
 
     @property
     def unknown(self) -> tuple[CodeRow, ...]:
@@ -65,7 +68,8 @@ def cover(sources: Iterable[Source], knowledge: Knowledge, *, release: Release |
     counts: Counter[tuple[str, str]] = Counter()
     displays: dict[tuple[str, str], str] = {}
     units: dict[tuple[str, str], Counter[str]] = {}
-    for item in (*reading.results, *reading.statements):
+    items: list[LabResult | Statement] = [*reading.results, *reading.statements]
+    for item in items:
         for coding in _codings(item, knowledge):
             key = (coding.system, coding.code)
             counts[key] += 1
@@ -77,12 +81,15 @@ def cover(sources: Iterable[Source], knowledge: Knowledge, *, release: Release |
         _row(key, displays[key], count, units.get(key, Counter()), knowledge, alike)
         for key, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     ]
-    return Coverage(reading.entries, tuple(rows))
+    unread = (aside.problem for aside in reading.set_aside if aside.problem.code in _UNREAD)
+    return Coverage(reading.entries, tuple(rows), tuple(unread))
 
 
 def as_json(report: Coverage) -> bytes:
     """The coverage for programs."""
-    return encode(msgspec.to_builtins({"entries": report.entries, "codes": report.rows})) + b"\n"
+    return (
+        encode(msgspec.to_builtins({"entries": report.entries, "codes": report.rows, "unread": report.unread})) + b"\n"
+    )
 
 
 def page(report: Coverage) -> str:
@@ -93,6 +100,9 @@ def page(report: Coverage) -> str:
         rows = [row for row in report.rows if row.standing == standing]
         if rows:
             lines += ["", f"{title} ({len(rows)})", *(_line(row) for row in rows)]
+    if report.unread:
+        told = [f"{problem.where}: {problem.what}" for problem in report.unread]
+        lines += ["", f"Could not be read ({len(told)})", *(f"  {line}" for line in told)]
     return "\n".join(lines)
 
 

@@ -34,7 +34,8 @@ def page(outcome: Outcome, knowledge: Knowledge, *, language: str) -> str:
     teller = Teller(knowledge, language)
     parts = [_patient_page(patient, teller) for patient in outcome.patients]
     if outcome.problems:
-        parts.append("\n".join(["!", *(f"  {p.where}: {p.what}; {p.then}" for p in outcome.problems)]))
+        told = [problem.told() for problem in outcome.problems]
+        parts.append("\n".join(_listed(teller.say("page.problems"), told)))
     return "\n\n".join(parts)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from adapter.errors import InputUnreadable, SettingsInvalid
@@ -25,7 +25,7 @@ def found(inputs: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def read_all(names: Sequence[str]) -> Iterator[Source]:
+def read_all(names: Iterable[str]) -> Iterator[Source]:
     """The bytes of each file, one after the other."""
     for name in names:
         yield Source(display_name(name), _bytes_of(name))

@@ -61,7 +61,10 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     @property
     def resource(self) -> Json | None:
         """The resource as decoded; ``None`` where the entry holds none. What the fast lane read is decoded if asked."""
-        return self.decoded if self.plain is None else decode(self.raw, where=self.where)
+        if self.plain is None:
+            return self.decoded
+        again = decode(self.raw, where=self.where)
+        return again if isinstance(again, dict) else None
 
     @property
     def people(self) -> tuple[str, ...]:

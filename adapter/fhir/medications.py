@@ -143,7 +143,10 @@ def _dispensed(record: Record) -> Span:
     supply = quantity_of(record.root.one("daysSupply"))
     if since is None or supply is None or supply.comparator or not 0 < (supply.value or 0) < _DAYS_BEYOND_REASON:
         return since, None
-    return since, clinical_time((since.latest + timedelta(days=int(supply.value or 0))).date().isoformat())
+    try:
+        return since, clinical_time((since.latest + timedelta(days=int(supply.value or 0))).date().isoformat())
+    except OverflowError:
+        return since, None
 
 
 _SPANS = {

@@ -86,7 +86,7 @@ def _horizon(element: Element) -> Decimal | None:
             span_of_time = element.one("whenPeriod")
             start, end = (span_of_time.time("start"), span_of_time.time("end")) if span_of_time else (None, None)
             if start and end:
-                return round((end.latest - start.earliest).days / _DAYS_A_YEAR, 0)
+                return round((end.latest - start.earliest).days / _DAYS_A_YEAR, 1)
             element.fault("whenPeriod", ProblemCode.NOT_UNDERSTOOD, "the period is open, so its length is not known")
     return None
 

@@ -294,4 +294,9 @@ def _add_unknown_patients(reading: Reading) -> None:
         reading.results, reading.statements, reading.predictions
     )
     for key in dict.fromkeys(row.patient for row in rows):
-        reading.patients.setdefault(key, Patient(key=key, reference=key, known=False))
+        if key in reading.patients:
+            continue
+        reading.patients[key] = Patient(key=key, reference=key, known=False)
+        what, then = "results name a Patient that did not come", "they were read without sex and age"
+        problem = Problem(ProblemCode.PATIENT_MISSING, "", what, then, key, Severity.WARNING, used=True)
+        reading.problems.append(problem)

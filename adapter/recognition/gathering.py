@@ -187,7 +187,7 @@ def _menopause(
         return Menopause.POST, False
     if any(factor.kind == "postmenopausal" and not factor.present for factor in factors):
         return Menopause.PRE, False
-    if _last_period_over_a_year_ago(factors, as_of):
+    if _last_period_long_ago(factors, as_of, int(knowledge.number("menopause_amenorrhoea_months"))):
         return Menopause.POST, False
     if age is not None and age >= knowledge.number("menopause_assumed_age"):
         return Menopause.POST, True
@@ -196,9 +196,9 @@ def _menopause(
     return Menopause.UNKNOWN, False
 
 
-def _last_period_over_a_year_ago(factors: Sequence[RiskFactor], as_of: datetime) -> bool:
+def _last_period_long_ago(factors: Sequence[RiskFactor], as_of: datetime, months: int) -> bool:
     periods = [factor.since for factor in factors if factor.kind == "last-menstrual-period" and factor.since]
-    return bool(periods) and periods[0].latest < months_before(as_of, 12)
+    return bool(periods) and periods[0].latest < months_before(as_of, months)
 
 
 def _years(birth: date, day: date) -> int:

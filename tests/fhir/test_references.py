@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from adapter.fhir.reading import Reading
+from adapter.fhir.decoding import encode
+from adapter.fhir.reading import Reading, Source, read
+from adapter.fhir.releases import Release
 from adapter.problems import ProblemCode
 from tests.fhir.building import BASE, Json, bundle, ndjson, observation, patient, read_all, refusals, resource
 
 URN = "urn:uuid:0b2f7a3e-0000-4000-8000-00000000000A"
 
 
-def about(reference: str | None, **more: object) -> Json:
-    subject = more.pop("subject", {"reference": reference})
-    return observation(subject=subject, **more)
+def about(reference: str | None, id_: str = "ctx", /, **more: Any) -> Json:
+    return observation(id_, **{"subject": {"reference": reference}, **more})
 
 
 def owners(reading: Reading) -> list[str]:
@@ -85,7 +88,7 @@ def test_an_absolute_and_a_bare_reference_agree_if_there_is_only_one_server() ->
 
 def test_an_absolute_and_a_bare_reference_are_kept_apart_if_there_are_two_servers() -> None:
     """A4.3"""
-    reading = read_all(patient(), about(f"{BASE}/Patient/1"), about("https://h/Patient/1", id_="b"))
+    reading = read_all(patient(), about(f"{BASE}/Patient/1"), about("https://h/Patient/1", "b"))
     assert owners(reading) == [f"{BASE}/Patient/1", "https://h/Patient/1"]
     assert [key for key, each in reading.patients.items() if each.known] == ["Patient/1"]
 
@@ -177,8 +180,9 @@ def test_a_versioned_reference_is_not_answered_by_another_version() -> None:
 
 def test_a_result_without_a_patient_resource_keeps_its_patient() -> None:
     """A4.7: missing Patient means that sex and age are unknown"""
-    reading = read_all(observation())
+    reading = read([Source("1.json", encode(observation()))], release=Release.R4)
     assert owners(reading) == ["Patient/1"]
+    assert [problem.code for problem in reading.problems] == [ProblemCode.PATIENT_MISSING]
     assert not reading.patients["Patient/1"].known
     assert reading.patients["Patient/1"].sex is None
 
@@ -202,8 +206,7 @@ def test_other_links_do_not_join_patients() -> None:
 
 
 def test_resources_without_id_are_told_apart_by_their_place() -> None:
-    data = ndjson(patient(), observation(None), observation(None))  # type: ignore[arg-type]
-    reading = read_all(data)
+    reading = read_all(ndjson(patient(), observation(id=None), observation(id=None)))
     assert len({result.resource for result in reading.results}) == 2
 
 

@@ -131,8 +131,8 @@ PARAMETERS = {
     "albumin_hours": "24", "albumin_min": "20", "ca_correction_factor": "0.02", "ca_correction_albumin": "40",
     "ca_critical_low": "1.9", "ca_critical_high": "3.0", "phosphate_critical_low": "0.3", "collection_hours_low": "22",
     "collection_hours_high": "26", "lsc_general": "30", "lsc_p1np": "38", "lsc_ctx": "56", "lsc_ntx": "30",
-    "p1np_target": "35", "p1np_fall": "10", "ctx_fall": "100", "anabolic_p1np_rise": "10", "osta_factor": "0.2",
-    "osta_low": "-1", "osta_high": "-4", "postpartum_months": "6", "bmi_difference": "1", "future_skew_hours": "24",
+    "p1np_target": "35", "anabolic_p1np_rise": "10", "osta_factor": "0.2",
+    "osta_low": "-1", "osta_high": "-4", "postpartum_months": "6", "bmi_difference": "1", 
 }  # fmt: skip
 RULES = [
     *(f"B{number}" for number in range(1, 11)),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from adapter import __version__
 from adapter.clinical.assessment import Evidence, Stratum
 from adapter.fhir.device import VERSION
 from adapter.fhir.releases import Release
@@ -73,4 +74,5 @@ def test_the_device_is_the_same_for_everyone_in_every_release(knowledge: Knowled
 
 
 def test_the_device_has_the_version_of_the_distribution(knowledge: Knowledge, repository: Any) -> None:
+    assert __version__ == VERSION
     assert f'\nversion = "{VERSION}"\n' in (repository / "pyproject.toml").read_text()
