@@ -27,6 +27,14 @@ class Test(NamedTuple):
     site: str = ""
 
 
+class Visit(NamedTuple):
+    """One patient's encounter, at which all tests of one category were done."""
+
+    patient: str
+    encounter: str
+    at: datetime
+
+
 RELEVANT = (
     Test("77370-5", "Procollagen type I.N-terminal propeptide [Mass/volume] in Serum or Plasma", "ug/L", 25, 110),
     Test("41171-0", "Collagen crosslinked C-telopeptide [Mass/volume] in Serum or Plasma", "pg/mL", 110, 900, 0),
@@ -61,10 +69,11 @@ IRRELEVANT = (
 def bundle(seed: int) -> bytes:
     """One patient and 25 Observations, 12 of them relevant, as a searchset."""
     random = Random(seed)  # noqa: S311 - the same data every time is the point
-    patient = f"{random.getrandbits(64):016x}"
+    visits = _visits(random)
+    patient = visits["laboratory"].patient
     tests = [*RELEVANT, *IRRELEVANT]
     random.shuffle(tests)
-    resources = [_patient(patient, random), *(_observation(test, patient, random) for test in tests)]
+    resources = [_patient(patient, random), *(_observation(test, visits[test.category], random) for test in tests)]
     entries = [
         {
             "fullUrl": f"{SERVER}/{resource['resourceType']}/{resource['id']}",
@@ -77,12 +86,23 @@ def bundle(seed: int) -> bytes:
     return _compact({"resourceType": "Bundle", "type": "searchset", "total": 26, "link": link, "entry": entries})
 
 
-def relevant_observations(patients: int) -> Iterator[bytes]:
-    """The relevant Observations of so many patients, each as the bytes of one NDJSON line."""
-    for seed in range(patients):
-        random = Random(seed)  # noqa: S311
-        patient = f"{random.getrandbits(64):016x}"
-        yield from (_compact(_observation(test, patient, random)) for test in RELEVANT)
+def relevant_observations(seed: int) -> Iterator[bytes]:
+    """The relevant Observations of one patient, each as the bytes of one NDJSON line."""
+    random = Random(seed)  # noqa: S311
+    visits = _visits(random)
+    return (_compact(_observation(test, visits[test.category], random)) for test in RELEVANT)
+
+
+def _visits(random: Random) -> dict[str, Visit]:
+    patient = f"{random.getrandbits(64):016x}"
+    return {
+        category: Visit(
+            patient,
+            f"{random.getrandbits(48):012x}",
+            AS_OF - timedelta(days=random.randrange(2, 25), seconds=random.randrange(3600)),
+        )
+        for category in ("laboratory", "survey", "imaging")
+    }
 
 
 def _patient(patient: str, random: Random) -> Json:
@@ -98,8 +118,7 @@ def _patient(patient: str, random: Random) -> Json:
     }
 
 
-def _observation(test: Test, patient: str, random: Random) -> Json:
-    drawn = AS_OF - timedelta(days=random.randrange(2, 25), hours=15, minutes=random.randrange(60))
+def _observation(test: Test, visit: Visit, random: Random) -> Json:
     span = test.high - test.low
     numbers = (random.uniform(test.low, test.high), test.low + span / 10, test.high - span / 4)
     value, low, high = (_rounded(number, test.digits) for number in numbers)
@@ -111,10 +130,10 @@ def _observation(test: Test, patient: str, random: Random) -> Json:
         "status": "final",
         "category": [{"coding": [{"system": f"{_TERMINOLOGY}/observation-category", "code": test.category}]}],
         "code": _code(test, random),
-        "subject": {"reference": f"Patient/{patient}"},
-        "encounter": {"reference": f"Encounter/{random.getrandbits(48):012x}"},
-        "effectiveDateTime": drawn.isoformat(),
-        "issued": (drawn + timedelta(hours=5)).isoformat(timespec="milliseconds"),
+        "subject": {"reference": f"Patient/{visit.patient}"},
+        "encounter": {"reference": f"Encounter/{visit.encounter}"},
+        "effectiveDateTime": visit.at.isoformat(),
+        "issued": (visit.at + timedelta(minutes=random.randrange(600))).isoformat(timespec="milliseconds"),
         "performer": [{"reference": "Organization/central-laboratory", "display": "Central Laboratory"}],
         "valueQuantity": _quantity(value, test.unit),
         "interpretation": [_interpretation(value, low, high)],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from fhir.resources.R4B.bundle import Bundle
 from fhir.resources.R4B.observation import Observation
@@ -33,7 +34,7 @@ _MARKERS = {
 def converted(data: bytes) -> bytes:
     """A RiskAssessment for the one patient of a Bundle."""
     bundle = Bundle.model_validate_json(data)
-    resources = [entry.resource for entry in bundle.entry]
+    resources: list[Any] = [entry.resource for entry in bundle.entry or []]
     patient = next(resource for resource in resources if isinstance(resource, Patient))
     latest = _latest([resource for resource in resources if isinstance(resource, Observation)])
     assessment = RiskAssessment.model_validate(
@@ -54,8 +55,8 @@ def converted(data: bytes) -> bytes:
     return assessment.model_dump_json().encode()
 
 
-def _latest(observations: list[Observation]) -> dict[str, Observation]:
-    latest: dict[str, Observation] = {}
+def _latest(observations: list[Any]) -> dict[str, Any]:
+    latest: dict[str, Any] = {}
     for observation in observations:
         for coding in observation.code.coding:
             marker = _MARKERS.get(coding.code)
@@ -66,7 +67,7 @@ def _latest(observations: list[Observation]) -> dict[str, Observation]:
     return latest
 
 
-def _risk(latest: dict[str, Observation]) -> str:
+def _risk(latest: dict[str, Any]) -> str:
     value = {marker: observation.valueQuantity.value for marker, observation in latest.items()}
     lowest = min(value["T spine"], value["T femur"])
     if lowest <= -2.5 or value["FRAX MOF"] >= 20 or value["FRAX hip"] >= 3:

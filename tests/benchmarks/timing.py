@@ -39,13 +39,18 @@ class Goal(NamedTuple):
         return ratio >= self.target if self.at_least else ratio <= self.target
 
 
-def raced(rivals: Rivals, *, rounds: int, repeats: int) -> Seconds:
-    """Seconds per call of every rival in every round, after one round that does not count."""
-    seconds: Seconds = {name: [] for name in rivals}
-    for name in [*rivals, *list(rivals) * rounds]:
-        gc.collect()
-        start = perf_counter()
-        for _ in range(repeats):
-            rivals[name]()
-        seconds[name].append((perf_counter() - start) / repeats)
+def raced(rivals_of: Callable[[int], Rivals], *, rounds: int) -> Seconds:
+    """Seconds of every rival in every round, after one round that does not count.
+
+    Args:
+        rivals_of: The rivals of a round; by its number they can have data that no cache has seen.
+        rounds: How many rounds count.
+    """
+    seconds: Seconds = {}
+    for number in range(rounds + 1):
+        for name, run in rivals_of(number).items():
+            gc.collect()
+            start = perf_counter()
+            run()
+            seconds.setdefault(name, []).append(perf_counter() - start)
     return {name: each[1:] for name, each in seconds.items()}
