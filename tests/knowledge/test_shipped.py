@@ -132,7 +132,7 @@ PARAMETERS = {
     "ca_critical_low": "1.9", "ca_critical_high": "3.0", "phosphate_critical_low": "0.3", "collection_hours_low": "22",
     "collection_hours_high": "26", "lsc_general": "30", "lsc_p1np": "38", "lsc_ctx": "56", "lsc_ntx": "30",
     "p1np_target": "35", "anabolic_p1np_rise": "10", "osta_factor": "0.2",
-    "osta_low": "-1", "osta_high": "-4", "postpartum_months": "6", "bmi_difference": "1", 
+    "osta_low": "-1", "osta_high": "-4", "postpartum_months": "6", "bmi_difference": "1",
 }  # fmt: skip
 RULES = [
     *(f"B{number}" for number in range(1, 11)),

@@ -89,7 +89,7 @@ def test_the_lanes_agree_when_something_deep_inside_is_odd(data: st.DataObject) 
         key = data.draw(st.sampled_from(keys))
         if not isinstance(holder[key], (dict, list)) or not holder[key]:
             break
-        holder, parent = holder[key], holder
+        holder = holder[key]
     target = data.draw(st.sampled_from(list(holder) if isinstance(holder, dict) else list(range(len(holder)))))
     holder[target] = data.draw(st.sampled_from(ODDITIES))
     fast, careful = lanes(compact(resource))
