@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from urllib.parse import parse_qs
 
 import msgspec
@@ -46,6 +47,7 @@ class Placed(msgspec.Struct):
     base: str
 
 
+@lru_cache(maxsize=4096)
 def literal(reference: str) -> Literal | None:
     """Take a RESTful reference apart; ``None`` for URNs, fragments, queries and nonsense."""
     match = _RESTFUL.fullmatch(reference)
