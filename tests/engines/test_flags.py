@@ -125,7 +125,6 @@ def test_a_collection_shown_to_be_complete_needs_no_caution(given: list[Any]) ->
         [],
         [result("urine-collection-duration", "20", "h", on="2026-01-02")],
         [result("urine-collection-duration", ">20", "h")],
-        [creatinine_of_a_day("5")],
         [creatinine_of_a_day("<5"), result("weight", "68", "kg")],
         [creatinine_of_a_day("5", on="2026-01-02"), result("weight", "68", "kg")],
     ],
@@ -134,6 +133,13 @@ def test_a_collection_that_nothing_speaks_about_is_read_with_a_caution(given: li
     answer = collected(*given)
     assert answer.flags == ("U1",)
     assert "collection-unproven" in words(answer)
+
+
+def test_without_a_weight_the_creatinine_is_held_to_what_any_adult_excretes() -> None:
+    plenty, little = collected(creatinine_of_a_day("5")), collected(creatinine_of_a_day("3"))
+    assert plenty.flags == ("U1",)
+    assert "collection-unproven" not in words(plenty)
+    assert little.flags == ()
 
 
 def spot(digits: str, unit: str = "mmol/mol") -> Any:
