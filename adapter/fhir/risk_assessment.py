@@ -11,7 +11,7 @@ from adapter.clinical.patient import Patient
 from adapter.clinical.results import Coding
 from adapter.fhir.device import DEVICE_ID
 from adapter.fhir.identity import LOCAL, METHOD_VERSION, identifier, reference_to
-from adapter.fhir.narrative import narrative, plain
+from adapter.fhir.narrative import narrative
 from adapter.fhir.wording import Account, Teller, is_probability
 
 METHOD = "joint-pathway-frax-bmd-btm"
@@ -65,8 +65,8 @@ def risk_assessment(assessment: Assessment, account: Account, teller: Teller, *,
         written["basis"] = basis
     written["prediction"] = _predictions(assessment, account, teller)
     if account.plan:
-        written["mitigation"] = plain(account.plan)
-    written["note"] = [{"text": plain(text)} for text in _notes(assessment, account, teller)]
+        written["mitigation"] = account.plan
+    written["note"] = [{"text": text} for text in _notes(assessment, account, teller)]
     return written
 
 
@@ -104,7 +104,7 @@ def _predictions(assessment: Assessment, account: Account, teller: Teller) -> li
         # there, finds "empty" where true is needed, and refuses the resource (seen with version 4.5.2).
         "probabilityRange": _absent("not-applicable"),
         "qualitativeRisk": _qualitative_risk(assessment.stratum, teller),
-        "rationale": plain(f"{account.headline} {account.grounds}".rstrip()),
+        "rationale": f"{account.headline} {account.grounds}".rstrip(),
     }
     probabilities = [
         _probability(score, line, teller)
@@ -132,7 +132,7 @@ def _probability(score: Score, line: str, teller: Teller) -> dict[str, Any]:
     else:
         prediction["probabilityRange"] = _absent("error")
     prediction["whenRange"] = {"low": _years(0), "high": _years(score.horizon_years or 0)}
-    prediction["rationale"] = plain(line)
+    prediction["rationale"] = line
     return prediction
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from adapter.clinical.assessment import AppliedLimits, Assessment, Evidence, Finding, Score
+from adapter.clinical.assessment import Assessment, Evidence, Finding, Score
+from adapter.clinical.patient import Patient
 from adapter.clinical.results import MarkerResult, RiskFactor
 from adapter.clinical.time import ClinicalTime
 from adapter.knowledge.model import Knowledge
 from adapter.problems import Problem
 
 _NOTHING: Mapping[str, str] = {}
+# XML 1.0 has no place for these, not even escaped (w3.org/TR/xml/#charsets); FHIR's string has none either.
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
 class Used(msgspec.Struct, frozen=True):
@@ -27,7 +31,7 @@ class Used(msgspec.Struct, frozen=True):
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the assessment says, in words, in the order to be read.
+    """Everything the assessment says, in words, in the order to be read; no text holds a forbidden character.
 
     Attributes:
         headline: Category, turnover state, and whether it is preliminary.
@@ -52,18 +56,6 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     disclaimer: str
 
 
-def say(knowledge: Knowledge, language: str, key: str, values: Mapping[str, str] = _NOTHING) -> str:
-    """The text of this key with its values filled in.
-
-    A text that is missing, or does not fit its values, costs no finding: key and values are given between ⟦ ⟧ instead,
-    and the tests look for that sign in everything that is written.
-    """
-    try:
-        return knowledge.texts[language][key].format_map(values)
-    except (KeyError, IndexError, ValueError, AttributeError):
-        return f"⟦{key} {'; '.join(f'{name}={value}' for name, value in values.items())}⟧"
-
-
 class Teller(msgspec.Struct, frozen=True):
     """Puts things into the words of one language."""
 
@@ -71,32 +63,35 @@ class Teller(msgspec.Struct, frozen=True):
     language: str
 
     def say(self, key: str, values: Mapping[str, str] = _NOTHING) -> str:
-        """The text of this key in this language."""
-        return say(self.knowledge, self.language, key, values)
+        """The text of this key with its values filled in.
+
+        A text that is missing, or does not fit its values, costs no finding: key and values are given between ⟦ ⟧
+        instead, and the tests look for that sign in everything that is written.
+        """
+        try:
+            return self.knowledge.texts[self.language][key].format_map(values)
+        except (KeyError, IndexError, ValueError, AttributeError):
+            return f"⟦{key} {'; '.join(f'{name}={value}' for name, value in values.items())}⟧"
 
     def account(self, assessment: Assessment, problems: Sequence[Problem]) -> Account:
         """The whole assessment in words; problems are what was set aside and what was used with a caution."""
         alerts, grounds, plan, remarks = self._findings(assessment)
-        cautions = [*assessment.cautions, *(problem for problem in problems if problem.used)]
+        cautions = [*assessment.cautions, *[problem for problem in problems if problem.used]]
+        set_aside = [problem for problem in problems if not problem.used]
+        named = self.knowledge
+        rules = {"name": named.name, "version": named.version, "fingerprint": named.fingerprint}
         return Account(
-            headline=self._headline(assessment),
-            alerts=tuple(alerts),
-            grounds=" ".join(grounds),
-            plan=" ".join(plan),
-            remarks=(*remarks, *self._problems(cautions)),
+            headline=plain(self._headline(assessment)),
+            alerts=_all_plain(alerts),
+            grounds=plain(" ".join(grounds)),
+            plan=plain(" ".join(plan)),
+            remarks=_all_plain([*remarks, *self._problems(cautions)]),
             used=tuple([self._used(evidence, assessment) for evidence in assessment.evidence]),
-            scores=tuple([self._score(score) for score in assessment.scores]),
-            missing=tuple([self.say(key) for key in assessment.missing]),
-            set_aside=self._problems([problem for problem in problems if not problem.used]),
-            rules=self.say(
-                "page.rules",
-                {
-                    "name": self.knowledge.name,
-                    "version": self.knowledge.version,
-                    "fingerprint": self.knowledge.fingerprint,
-                },
-            ),
-            disclaimer=self.say("disclaimer"),
+            scores=_all_plain([self._score(score) for score in assessment.scores]),
+            missing=_all_plain([self.say(key) for key in assessment.missing]),
+            set_aside=_all_plain(self._problems(set_aside)),
+            rules=plain(self.say("page.rules", rules)),
+            disclaimer=plain(self.say("disclaimer")),
         )
 
     def _headline(self, assessment: Assessment) -> str:
@@ -136,46 +131,54 @@ class Teller(msgspec.Struct, frozen=True):
         return f"{sentence} [{finding.rule}{source}]"
 
     def _used(self, evidence: Evidence, assessment: Assessment) -> Used:
-        result = evidence.result
+        result, limits = evidence.result, evidence.limits
         if isinstance(result, MarkerResult):
-            return self._used_result(result, evidence)
-        if isinstance(result, RiskFactor):
-            return self._used_factor(result, evidence)
-        age = "–" if assessment.age is None else str(assessment.age)
-        values = {"age": age, "sex": self.say(f"sex.{result.sex or 'unknown'}")}
-        return Used(self.say("page.patient"), self.say("page.age-and-sex", values), "")
-
-    def _used_result(self, result: MarkerResult, evidence: Evidence) -> Used:
-        names = self.knowledge.markers[result.marker].name if result.marker in self.knowledge.markers else _NOTHING
-        name = names.get(self.language, result.marker)
-        limits = evidence.limits
+            what, value, when = self._marker(result)
+        elif isinstance(result, RiskFactor):
+            what, value, when = self._factor(result)
+        else:
+            what, value, when = self._patient(result, assessment.age)
         return Used(
-            f"{name} ({self.say(f'site.{result.site}')})" if result.site else name,
-            _value(result),
-            _when(result.effective),
-            self._limits(limits) if limits else "",
-            self._reading(result, evidence),
-            f"{limits.source} ({limits.sureness})" if limits else "",
+            *_all_plain(
+                (
+                    what,
+                    value,
+                    when,
+                    f"{limits.text} ({self.say(f'authority.{limits.authority}')})" if limits else "",
+                    self._reading(evidence),
+                    f"{limits.source} ({limits.sureness})" if limits else "",
+                )
+            )
         )
 
-    def _limits(self, limits: AppliedLimits) -> str:
-        return f"{limits.text} ({self.say(f'authority.{limits.authority}')})"
+    def _marker(self, result: MarkerResult) -> tuple[str, str, str]:
+        marker = self.knowledge.markers.get(result.marker)
+        name = marker.name.get(self.language, result.marker) if marker else result.marker
+        return self._with_site(name, result.site), _value(result), _when(result.effective)
 
-    def _used_factor(self, factor: RiskFactor, evidence: Evidence) -> Used:
+    def _factor(self, factor: RiskFactor) -> tuple[str, str, str]:
         answer = self.say("page.yes" if factor.present else "page.no")
-        site = f" ({self.say(f'site.{factor.site}')})" if factor.site else ""
         since, until = _when(factor.since), _when(factor.until)
-        return Used(
-            f"{self.say(f'factor.{factor.kind}')}{site}",
+        return (
+            self._with_site(self.say(f"factor.{factor.kind}"), factor.site),
             answer if factor.amount is None else f"{answer} ({factor.amount})",
             f"{since} – {until}" if until else since,
-            reading=self._reading(factor, evidence),
         )
 
-    def _reading(self, result: MarkerResult | RiskFactor, evidence: Evidence) -> str:
+    def _patient(self, patient: Patient, age: int | None) -> tuple[str, str, str]:
+        values = {"age": "–" if age is None else str(age), "sex": self.say(f"sex.{patient.sex or 'unknown'}")}
+        return self.say("page.patient"), self.say("page.age-and-sex", values), ""
+
+    def _with_site(self, name: str, site: str) -> str:
+        return f"{name} ({self.say(f'site.{site}')})" if site else name
+
+    def _reading(self, evidence: Evidence) -> str:
         """Low, normal or high, and what to be careful about: a word of the mappings, or the kind of a problem."""
+        result = evidence.result
+        if isinstance(result, Patient) or not result.cautions:
+            return evidence.reading
         texts = self.knowledge.texts.get(self.language, _NOTHING)
-        keys = (f"caution.{word}" if f"caution.{word}" in texts else f"problem.{word}" for word in result.cautions)
+        keys = [f"caution.{word}" if f"caution.{word}" in texts else f"problem.{word}" for word in result.cautions]
         return "; ".join([part for part in (evidence.reading, *map(self.say, keys)) if part])
 
     def _score(self, score: Score) -> str:
@@ -207,6 +210,17 @@ class Teller(msgspec.Struct, frozen=True):
                 for (code, what, then), resources in sorted(concerned.items(), key=lambda item: item[0])
             ]
         )
+
+
+def plain(text: str) -> str:
+    """The text without the control characters that FHIR and XML forbid."""
+    # None of them is printable, and asking that takes half the time of searching.
+    return text if text.isprintable() else _FORBIDDEN.sub("�", text)
+
+
+def _all_plain(texts: Sequence[str]) -> tuple[str, ...]:
+    """The texts without forbidden characters; asked of all at once, for hardly ever is there one."""
+    return tuple(texts if "".join(texts).isprintable() else [plain(text) for text in texts])
 
 
 def is_probability(score: Score) -> bool:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from adapter.clinical.assessment import Evidence, Finding
 from adapter.clinical.values import Interval
-from adapter.fhir.wording import say
+from adapter.fhir.wording import Teller
 from adapter.knowledge.model import Knowledge
 from adapter.problems import Problem, ProblemCode
 from tests.writing.building import PATIENT, assessment, result, written
@@ -92,8 +92,8 @@ def test_a_text_that_does_not_fit_its_values_costs_no_finding(knowledge: Knowled
     texts = {"en": {"one": "{value} of {marker}", "two": "{", "three": "{value.real}", "four": "{}"}}
     known = knowledge.model_copy(update={"texts": texts})
     for key in texts["en"]:
-        assert say(known, "en", key, {"value": "3"}) == f"⟦{key} value=3⟧"
-    assert say(known, "fr", "one", {}) == "⟦one ⟧"
+        assert Teller(known, "en").say(key, {"value": "3"}) == f"⟦{key} value=3⟧"
+    assert Teller(known, "fr").say("one", {}) == "⟦one ⟧"
 
 
 def test_the_same_reason_is_told_once_for_all_its_results(knowledge: Knowledge) -> None:
