@@ -11,7 +11,6 @@ from adapter.clinical.results import Coding
 from adapter.problems import ProblemCode
 from tests.fhir.building import (
     CTX,
-    LOINC,
     Json,
     bundle,
     observation,
@@ -21,8 +20,6 @@ from tests.fhir.building import (
     read_all,
     refusals,
 )
-
-T_SCORE = {"coding": [{"system": LOINC, "code": "38267-1"}]}
 
 
 def test_reference_ranges_are_read_with_their_conditions() -> None:
