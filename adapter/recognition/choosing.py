@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import msgspec
+
 from adapter.clinical.results import MarkerResult
 from adapter.clinical.time import ClinicalTime, Precision
 from adapter.problems import Problem, ProblemCode, Severity
@@ -52,17 +54,18 @@ def without_duplicates(results: Sequence[MarkerResult]) -> tuple[list[MarkerResu
     kept: list[MarkerResult] = []
     aside: list[Problem] = []
     groups: dict[tuple[str, str, str], list[MarkerResult]] = {}
-    for result in results:
+    for result in sorted(results, key=lambda result: (result.resource, _part(result))):
         groups.setdefault((result.marker, result.resource, _part(result)), []).append(result)
     for group in groups.values():
         newest = max(group, key=_version_order)
         equal = [result for result in group if _version_order(result) == _version_order(newest)]
-        if len({_content(result) for result in equal}) > 1:
+        if len({_reading(result) for result in equal}) > 1:
             aside += [_aside(r, ProblemCode.CONFLICT, "two versions differ and cannot be ordered") for r in group]
             continue
-        kept.append(equal[0])
+        chosen = _fullest(equal)
+        kept.append(chosen)
         what = "another version or copy of the same result is used"
-        aside += [_aside(r, ProblemCode.DUPLICATE, what, Severity.INFORMATION) for r in group if r is not equal[0]]
+        aside += [_aside(r, ProblemCode.DUPLICATE, what, Severity.INFORMATION) for r in group if r is not chosen]
     return _collapsed(kept, aside)
 
 
@@ -74,11 +77,32 @@ def newest_usable(results: Sequence[MarkerResult], *, use_issued: bool) -> tuple
     best = max(_rank(result, use_issued=use_issued) for result in ordered)
     top = [result for result in ordered if _rank(result, use_issued=use_issued) == best]
     rest = [result for result in ordered if _rank(result, use_issued=use_issued) != best]
-    if len({result.value for result in top}) > 1:
-        what = "another result of the same time and standing has a different value"
-        return None, [*unordered, *(_aside(r, ProblemCode.CONFLICT, what) for r in top), *_superseded(rest)]
-    copies = [_aside(r, ProblemCode.DUPLICATE, "the same result came twice", Severity.INFORMATION) for r in top[1:]]
-    return top[0], [*unordered, *copies, *_superseded(rest)]
+    if contradiction := _contradiction(top):
+        return None, [*unordered, *(_aside(r, ProblemCode.CONFLICT, contradiction) for r in top), *_superseded(rest)]
+    chosen = _fullest(top)
+    what = "the same result came twice"
+    copies = [_aside(r, ProblemCode.DUPLICATE, what, Severity.INFORMATION) for r in top if r is not chosen]
+    return chosen, [*unordered, *copies, *_superseded(rest)]
+
+
+def _contradiction(results: Sequence[MarkerResult]) -> str:
+    """What results of one time and standing contradict each other in; empty if in nothing."""
+    if len({result.value for result in results}) > 1:
+        return "another result of the same time and standing has a different value"
+    if {result.fasting for result in results} >= {True, False}:
+        return "one copy says that the sample was taken fasting, another that it was not"
+    return ""
+
+
+def _fullest(results: Sequence[MarkerResult]) -> MarkerResult:
+    """Of results that say the same the one that says most; the same one whatever the order of the input."""
+    if len(results) == 1:
+        return results[0]
+    return min(results, key=lambda r: (r.fasting is None, not r.reference_ranges, _without_place(r)))
+
+
+def _without_place(result: MarkerResult) -> str:
+    return repr(msgspec.structs.replace(result, where="", entry=""))
 
 
 def _orderable(results: Sequence[MarkerResult], *, use_issued: bool) -> tuple[list[MarkerResult], list[Problem]]:
@@ -132,6 +156,11 @@ def _collapsed(results: list[MarkerResult], aside: list[Problem]) -> tuple[list[
 
 def _content(result: MarkerResult) -> tuple[object, ...]:
     return result.value, result.site, result.effective, result.status
+
+
+def _reading(result: MarkerResult) -> tuple[object, ...]:
+    """Everything that a result is read by."""
+    return *_content(result), result.fasting, result.with_bmd, result.assay, result.reference_ranges, result.cautions
 
 
 def _part(result: MarkerResult) -> str:

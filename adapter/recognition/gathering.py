@@ -120,9 +120,9 @@ def _fresh(
 
 
 def _oldest_first(results: Iterable[MarkerResult], options: RecognitionOptions) -> tuple[MarkerResult, ...]:
-    def when(result: MarkerResult) -> tuple[datetime, str, str]:
+    def when(result: MarkerResult) -> datetime:
         time = time_of(result, use_issued=options.use_issued)
-        return (time.latest if time else datetime.min.replace(tzinfo=UTC)), result.where, result.site
+        return time.latest if time else datetime.min.replace(tzinfo=UTC)
 
     return tuple(sorted(results, key=when))
 
@@ -138,13 +138,16 @@ def _recorded_by(factors: Sequence[RiskFactor], as_of: datetime) -> tuple[tuple[
             aside.append(_factor_aside(factor, ProblemCode.IN_THE_FUTURE, what))
         elif key in kept:
             what = "another copy or version of the same record is used"
-            older = min(kept[key], factor, key=_recency)
-            kept[key] = max(kept[key], factor, key=_recency)
+            older, kept[key] = sorted((kept[key], factor), key=lambda f: (_recency(f), f.present, _without_place(f)))
             aside.append(_factor_aside(older, ProblemCode.DUPLICATE, what))
         else:
             kept[key] = factor
-    newest_first = sorted(kept.values(), key=lambda f: (_recency(f), f.where), reverse=True)
+    newest_first = sorted(kept.values(), key=lambda f: (_recency(f), f.resource, f.where[len(f.entry) :]), reverse=True)
     return tuple(newest_first), aside
+
+
+def _without_place(factor: RiskFactor) -> str:
+    return repr(msgspec.structs.replace(factor, where="", entry=""))
 
 
 def _recency(factor: RiskFactor) -> tuple[datetime, int]:
