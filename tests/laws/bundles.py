@@ -38,7 +38,6 @@ _STATUSES = (*["final"] * 6, "amended", "corrected", "preliminary", "entered-in-
 _COMPARATORS = (*[None] * 8, "<", "<=", ">", ">=")
 _CONDITIONS = ("431031001", "704336007", "240198002", "76498008", "64859006", "431856006", "46177005", "34486009")
 _MEDICINES = ("M05BA04", "M05BA08", "M05BX04", "H05AA02", "H02AB06", "L02BG03", "A11CC05")
-_FASTING = {"F": True, "NF": False}
 
 
 @cache
@@ -104,25 +103,27 @@ def observations(draw: st.DrawFn, id_: str = "o", *, decisive: bool | None = Non
     unit = draw(st.sampled_from(units(code)))
     value = quantity(draw(numbers(code, unit)), unit, draw(st.sampled_from(_COMPARATORS)))
     more: Json = {"status": draw(st.sampled_from(_STATUSES)), "effectiveDateTime": draw(st.sampled_from(_TIMES))}
-    for name, element in draw(st.lists(st.sampled_from(_extras(unit)), max_size=2)):
-        more[name] = element
+    for elements in draw(st.lists(st.sampled_from(_extras(unit)), max_size=2)):
+        more |= elements
     return observation(id_, code.code, value, **more)
 
 
-def _extras(unit: str) -> list[tuple[str, Any]]:
-    fasting = [_sampled(code) for code in _FASTING]
+def _extras(unit: str) -> list[Json]:
+    usual = {"low": quantity(Decimal(10), unit), "high": quantity(Decimal("99.50"), unit)}
     return [
-        *(("contained", [specimen]) for specimen in fasting),
-        ("referenceRange", [{"low": quantity(Decimal(10), unit), "high": quantity(Decimal("99.50"), unit)}]),
-        ("method", {"text": "assay A, with BMD"}),
-        ("method", {"text": "assay B"}),
-        ("interpretation", [{"coding": [{"code": "H"}]}]),
-        ("issued", "2026-06-03T10:00:00Z"),
-        ("meta", {"security": [{"system": "http://example.org/labels", "code": "R"}]}),
+        *({"contained": [sample(code)], "specimen": {"reference": "#s"}} for code in ("F", "NF")),
+        {"referenceRange": [usual]},
+        {"method": {"text": "assay A, with BMD"}},
+        {"method": {"text": "assay B"}},
+        {"interpretation": [{"coding": [{"code": "H"}]}]},
+        {"issued": "2026-06-03T10:00:00Z"},
+        {"identifier": [{"system": "http://example.org/reports", "value": "1"}]},
+        {"meta": {"security": [{"system": "http://example.org/labels", "code": "R"}]}},
     ]
 
 
-def _sampled(fasting: str) -> Json:
+def sample(fasting: str) -> Json:
+    """A Specimen to be contained as ``#s``, taken fasting (``F``) or not (``NF``)."""
     system = "http://terminology.hl7.org/CodeSystem/v2-0916"
     return {
         "resourceType": "Specimen",
