@@ -16,6 +16,10 @@ _DATE_TIME = re.compile(
     r"(T(?P<clock>([01]\d|2[0-3]):[0-5]\d(:([0-5]\d|60)(\.\d+)?)?)(?P<zone>Z|[+-]((0\d|1[0-3]):[0-5]\d|14:00))?)?)?)?",
     re.ASCII,
 )
+# Nearly every time of a laboratory looks so; Python reads it as it stands.
+_USUAL_INSTANT = re.compile(
+    r"(?!0000)\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{3})?(Z|[+-](0\d|1[0-3]):[0-5]\d)", re.ASCII
+)
 _LAST_SECOND = timedelta(days=1) - timedelta(seconds=1)
 
 
@@ -68,6 +72,8 @@ def clinical_time(text: str) -> ClinicalTime | None:
 
     The times of one panel are the same text many times over, hence the cache.
     """
+    if _USUAL_INSTANT.fullmatch(text):
+        return _usual_instant(text)
     match = _DATE_TIME.fullmatch(text)
     if match is None or match["year"] == "0000":
         return None
@@ -101,6 +107,14 @@ def _span(text: str, precision: Precision, first: date, last: date, *, zone_miss
     start = datetime(first.year, first.month, first.day, tzinfo=UTC)
     end = datetime(last.year, last.month, last.day, tzinfo=UTC) + _LAST_SECOND
     return ClinicalTime(text, precision, start, end, zone_missing)
+
+
+def _usual_instant(text: str) -> ClinicalTime | None:
+    try:
+        moment = datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return ClinicalTime(text, Precision.INSTANT, moment, moment)
 
 
 def _instant(text: str, clock: str, zone: str) -> ClinicalTime | None:

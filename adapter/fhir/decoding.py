@@ -77,7 +77,8 @@ def encode(value: object) -> bytes:
     """Encode to compact JSON: keys in the order given, decimals with their digits and never with an exponent."""
     encoded = _ENCODER.encode(value)
     # str(Decimal("0.0000001")) is 1E-7; what may hold such a number is written once more, plainly.
-    return _ENCODER.encode(_without_exponents(value)) if _EXPONENT.search(encoded) else encoded
+    may_hold_one = (b"E-" in encoded or b"E+" in encoded) and _EXPONENT.search(encoded)
+    return _ENCODER.encode(_without_exponents(value)) if may_hold_one else encoded
 
 
 def unpack(data: bytes, *, where: str, limit: int = DECODED_LIMIT) -> bytes:

@@ -15,9 +15,9 @@ from adapter.fhir.entry import Entry, FastLane, PlainObservation, holding, holdi
 from adapter.problems import Problem, ProblemCode, Severity
 
 _BUNDLE = b'"Bundle"'
-# What an entry may hold beside its resource without changing what the resource means; a request may be a deletion.
-_FAST_KEYS = frozenset({"fullUrl", "resource", "search"})
-_FULL_URL = re.compile(rb'"([^"\\\x00-\x1f\x7f-\xff]*)"')
+# What may stand around the resource of an entry without changing what it means.
+_ENTRY_HEAD = re.compile(rb'\{(?:"fullUrl":"([^"\\\x00-\x1f\x7f-\xff]*)",)?"resource":')
+_ENTRY_TAILS = (b',"search":{"mode":"match"}}', b"}")
 _NDJSON = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -143,20 +143,20 @@ def _of_bundle(bundle: Json, entries: Sequence[object], path: str) -> Iterator[E
 
 def _of_undecoded(item: _Undecoded, around: Entry) -> Iterator[Entry]:
     """One entry of a Bundle by the fast lane, else decoded; what cannot be decoded costs no other entry."""
-    parts = unique_parts(item.raw)
-    if parts is not None and "resource" in parts and parts.keys() <= _FAST_KEYS:
-        raw = bytes(parts["resource"])
-        full_url = _FULL_URL.fullmatch(bytes(parts.get("fullUrl", b'""')))
-        plain = item.fast_lane(raw) if full_url else None
-        if plain is not None and full_url is not None:
-            here = Entry(
-                f"{around.where}.resource",
-                full_url=full_url[1].decode(),
-                bundle=around.bundle,
-                bundle_type=around.bundle_type,
-            )
-            yield holding_plain(here, plain, raw)
-            return
+    head = _ENTRY_HEAD.match(item.raw)
+    tail = next((tail for tail in _ENTRY_TAILS if item.raw.endswith(tail)), b"")
+    raw = item.raw[head.end() : -len(tail)] if head and tail else b""
+    # Between head and tail there is one JSON object and nothing else, or it is not plain.
+    plain = item.fast_lane(raw) if raw else None
+    if head is not None and plain is not None:
+        here = Entry(
+            f"{around.where}.resource",
+            full_url=(head[1] or b"").decode(),
+            bundle=around.bundle,
+            bundle_type=around.bundle_type,
+        )
+        yield holding_plain(here, plain, raw)
+        return
     try:
         entry = decode(item.raw, where=around.where)
     except InputUnreadable as error:

@@ -131,6 +131,7 @@ def read(
         _file(reading, placed, *_read_one(record, problem))
     reading.problems += [caution for entry in entries if (caution := address_caution(entry)) is not None]
     _add_unknown_patients(reading)
+    _drop_idle_cautions(reading)
     return reading
 
 
@@ -288,15 +289,25 @@ def _add_patient(reading: Reading, patient: Patient) -> None:
     reading.set_aside.append(SetAside(patient.where, patient.key, problem))
 
 
+def _drop_idle_cautions(reading: Reading) -> None:
+    """Forget cautions about an entry that was set aside in the end: nothing is used that they could warn of."""
+    if not any(aside.problem.used for aside in reading.set_aside):
+        return
+    used = {row.entry for row in _rows(reading)}
+    used |= {patient.where for patient in reading.patients.values() if patient.known}
+    reading.set_aside = [aside for aside in reading.set_aside if not aside.problem.used or aside.entry in used]
+
+
 def _add_unknown_patients(reading: Reading) -> None:
     """Name the patients that results refer to though no Patient came: their sex and age are not known."""
-    rows: Iterable[LabResult | Statement | ReportedPrediction] = chain(
-        reading.results, reading.statements, reading.predictions
-    )
-    for key in dict.fromkeys(row.patient for row in rows):
+    for key in dict.fromkeys(row.patient for row in _rows(reading)):
         if key in reading.patients:
             continue
         reading.patients[key] = Patient(key=key, reference=key, known=False)
         what, then = "results name a Patient that did not come", "they were read without sex and age"
         problem = Problem(ProblemCode.PATIENT_MISSING, "", what, then, key, Severity.WARNING, used=True)
         reading.problems.append(problem)
+
+
+def _rows(reading: Reading) -> Iterable[LabResult | Statement | ReportedPrediction]:
+    return chain(reading.results, reading.statements, reading.predictions)
