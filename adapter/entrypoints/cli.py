@@ -5,6 +5,7 @@ Everything heavy is imported inside the subcommand, so that ``--help`` is instan
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -265,12 +266,16 @@ def mappings_export(out: Path, overlays: tuple[Path, ...], force: bool, dry_run:
 
 
 def _assessed(inputs: tuple[str, ...], chosen: dict[str, Any]) -> tuple[list[str], Outcome, Knowledge]:
+    # What is loaded here lives as long as the process; looking through it for garbage would take a tenth of a short run.
+    gc.disable()
     from adapter.entrypoints import inputs as finding
     from adapter.mapping_files import load_knowledge
     from adapter.pipeline import assess_sources
 
     names = finding.found(inputs)
     knowledge = load_knowledge(chosen["overlays"])
+    gc.freeze()
+    gc.enable()
     for clash in knowledge.clashes:
         click.echo(f"note: {clash}", err=True)
     with _progress(names) as shown:

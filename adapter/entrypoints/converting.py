@@ -68,12 +68,9 @@ def validated(outcome: Outcome) -> list[Problem]:
     """What fhir.resources and our own checks find wrong in what is about to be written; nothing, if all is well."""
     from adapter.fhir.validation import validate
 
-    return [
-        problem
-        for patient in outcome.patients
-        for resource in patient.resources
-        for problem in validate(resource, outcome.release)
-    ]
+    # The Device is the same for every patient.
+    once = {resource["id"]: resource for patient in outcome.patients for resource in patient.resources}
+    return [problem for resource in once.values() for problem in validate(resource, outcome.release)]
 
 
 def is_incomplete(outcome: Outcome) -> bool:

@@ -183,21 +183,23 @@ class Teller(msgspec.Struct, frozen=True):
 
     def _score(self, score: Score) -> str:
         """The line of one score; beside QFracture's, whatever the engine says, the words that its licence demands."""
-        line = self.say(
-            "score.probability" if is_probability(score) else "score.index",
-            {
-                "engine": score.engine,
-                "outcome": self.say(f"outcome.{score.outcome}") if score.outcome else "",
-                "value": score.text if score.text.endswith(score.unit) else f"{score.text} {score.unit}",
-                "years": str(score.horizon_years),
-                "inputs": ", ".join([f"{name} {value}" for name, value in score.inputs.items()]) or "–",
-            },
-        )
-        line = " ".join([line, *map(self.say, score.caveats)])
+        values = {
+            "engine": score.engine,
+            "value": score.text if score.text.endswith(score.unit) else f"{score.text} {score.unit}",
+            "inputs": ", ".join([f"{name} {value}" for name, value in score.inputs.items()]) or "–",
+        }
+        if is_probability(score):
+            values["outcome"] = self.say(f"outcome.{score.outcome}") if score.outcome else ""
+            values["years"] = str(score.horizon_years)
+            line = self.say("score.probability", values)
+        else:
+            line = self.say("score.index", values)
+        if score.caveats:
+            line = " ".join([line, *map(self.say, score.caveats)])
         qfracture = self.knowledge.qfracture
-        if qfracture is None or not score.engine.startswith("QFracture") or qfracture.disclaimer in line:
-            return line
-        return f"{line} {qfracture.disclaimer}"
+        if qfracture and score.engine.startswith("QFracture") and qfracture.disclaimer not in line:
+            return f"{line} {qfracture.disclaimer}"
+        return line
 
     def _problems(self, problems: Sequence[Problem]) -> tuple[str, ...]:
         """One line per reason. Sorted, so that the order of the input changes nothing; without paths into files."""
