@@ -181,6 +181,7 @@ class MarkerResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         assay: What tells two assays apart: method, device and performer as given; empty if not given.
         cautions: Why the result is to be read with care; codes of ``ProblemCode`` or words of ``mappings/`` flags.
         code: The LOINC (or mapped) code that was recognised.
+        rank: Of several codes for one marker at one time the lower is preferred (CKD-EPI 2021 before MDRD).
     """
 
     marker: str
@@ -193,6 +194,7 @@ class MarkerResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     resource: str
     patient: str
     code: str
+    rank: int = 0
     version: str = ""
     status: str = "final"
     effective: ClinicalTime | None = None

@@ -125,13 +125,13 @@ def _is_finer(other: ClinicalTime, mine: ClinicalTime) -> bool:
     return overlaps and (other.latest - other.earliest) < (mine.latest - mine.earliest)
 
 
-def _rank(result: MarkerResult, *, use_issued: bool) -> tuple[datetime, int, bool, datetime, datetime]:
-    """Later effective time first, then status, FRAX with bone density, then issued, then the server's own update."""
+def _rank(result: MarkerResult, *, use_issued: bool) -> tuple[datetime, int, int, bool, datetime, datetime]:
+    """Later effective time, then status, the preferred code, FRAX with bone density, issued, the server's own update."""
     time = time_of(result, use_issued=use_issued)
     latest = time.latest if time else _NEVER
     issued = result.issued.latest if result.issued else _NEVER
     updated = result.last_updated.latest if result.last_updated else _NEVER
-    return latest, _STATUS_ORDER.get(result.status, 0), bool(result.with_bmd), issued, updated
+    return latest, _STATUS_ORDER.get(result.status, 0), -result.rank, bool(result.with_bmd), issued, updated
 
 
 def _version_order(result: MarkerResult) -> tuple[float, int]:

@@ -105,6 +105,7 @@ def _marker_result(
         resource=result.resource,
         patient=result.patient,
         code=code.code,
+        rank=code.rank,
         version=result.version,
         status=result.status,
         effective=result.effective,

@@ -119,3 +119,9 @@ def test_the_same_business_identifier_time_and_value_are_one_result() -> None:
     kept, aside = without_duplicates([one, other])
     assert kept == [one]
     assert codes(aside) == [ProblemCode.DUPLICATE]
+
+
+def test_of_two_codes_for_one_marker_the_preferred_one_is_chosen() -> None:
+    newer_equation = marker("egfr", "61", resource="Observation/a", rank=0)
+    older_equation = marker("egfr", "58", resource="Observation/b", rank=2)
+    assert chosen(older_equation, newer_equation) == ("61", [ProblemCode.SUPERSEDED])
