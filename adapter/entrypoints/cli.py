@@ -266,7 +266,7 @@ def mappings_export(out: Path, overlays: tuple[Path, ...], force: bool, dry_run:
 
 
 def _assessed(inputs: tuple[str, ...], chosen: dict[str, Any]) -> tuple[list[str], Outcome, Knowledge]:
-    # What is loaded here lives as long as the process; looking through it for garbage would take a tenth of a short run.
+    # What is loaded here lives as long as the process; garbage collection would cost a tenth of a short run.
     gc.disable()
     from adapter.entrypoints import inputs as finding
     from adapter.mapping_files import load_knowledge

@@ -126,7 +126,7 @@ def _is_finer(other: ClinicalTime, mine: ClinicalTime) -> bool:
 
 
 def _rank(result: MarkerResult, *, use_issued: bool) -> tuple[datetime, int, int, bool, datetime, datetime]:
-    """Later effective time, then status, the preferred code, FRAX with bone density, issued, the server's own update."""
+    """Later effective time, then status, preferred code, FRAX with bone density, issued, the server's own update."""
     time = time_of(result, use_issued=use_issued)
     latest = time.latest if time else _NEVER
     issued = result.issued.latest if result.issued else _NEVER
