@@ -19,6 +19,7 @@ _RISK = "http://terminology.hl7.org/CodeSystem/risk-probability"
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _SNOMED = "http://snomed.info/sct"
 _UCUM = "http://unitsofmeasure.org"
+_NONE, _ALL = Decimal(0), Decimal(100)
 
 _LOW = {"system": _RISK, "code": "low", "display": "Low likelihood"}
 _MODERATE = {"system": _RISK, "code": "moderate", "display": "Moderate likelihood"}
@@ -127,7 +128,7 @@ def _probability(score: Score, line: str, teller: Teller) -> dict[str, Any]:
     }
     # "Decimal values are expressed as percentages as well (max = 100)" (hl7.org/fhir/R4, RiskAssessment definitions).
     # A number that is no percentage is told in the rationale and not written as one.
-    if Decimal(0) <= score.value <= Decimal(100):
+    if _NONE <= score.value <= _ALL:
         prediction["probabilityDecimal"] = Decimal(format(score.value, "f"))
     else:
         prediction["probabilityRange"] = _absent("error")
@@ -153,8 +154,9 @@ def _notes(assessment: Assessment, account: Account, teller: Teller) -> Iterable
         if not is_probability(score):
             yield line
     for heading, lines in (("page.missing", account.missing), ("page.set-aside", account.set_aside)):
+        title = teller.say(heading)
         for line in lines:
-            yield f"{teller.say(heading)}: {line}"
+            yield f"{title}: {line}"
     for used in account.used:
         if used.limits:
             yield f"{used.what}: {used.limits}; {used.source}"

@@ -56,11 +56,14 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     disclaimer: str
 
 
-class Teller(msgspec.Struct, frozen=True):
+class Teller:
     """Puts things into the words of one language."""
 
-    knowledge: Knowledge
-    language: str
+    def __init__(self, knowledge: Knowledge, language: str) -> None:
+        """Take the names from this knowledge and the texts from its mapping for this language."""
+        self.knowledge = knowledge
+        self.language = language
+        self._texts = knowledge.texts.get(language, _NOTHING)
 
     def say(self, key: str, values: Mapping[str, str] = _NOTHING) -> str:
         """The text of this key with its values filled in.
@@ -69,7 +72,7 @@ class Teller(msgspec.Struct, frozen=True):
         instead, and the tests look for that sign in everything that is written.
         """
         try:
-            return self.knowledge.texts[self.language][key].format_map(values)
+            return self._texts[key].format_map(values)
         except (KeyError, IndexError, ValueError, AttributeError):
             return f"⟦{key} {'; '.join(f'{name}={value}' for name, value in values.items())}⟧"
 
@@ -132,24 +135,18 @@ class Teller(msgspec.Struct, frozen=True):
 
     def _used(self, evidence: Evidence, assessment: Assessment) -> Used:
         result, limits = evidence.result, evidence.limits
-        if isinstance(result, MarkerResult):
-            what, value, when = self._marker(result)
-        elif isinstance(result, RiskFactor):
-            what, value, when = self._factor(result)
-        else:
-            what, value, when = self._patient(result, assessment.age)
-        return Used(
-            *_all_plain(
-                (
-                    what,
-                    value,
-                    when,
-                    f"{limits.text} ({self.say(f'authority.{limits.authority}')})" if limits else "",
-                    self._reading(evidence),
-                    f"{limits.source} ({limits.sureness})" if limits else "",
-                )
-            )
-        )
+        if isinstance(result, Patient):
+            return Used(*_all_plain((*self._patient(result, assessment.age), "", "", "")))
+        words = self._marker(result) if isinstance(result, MarkerResult) else self._factor(result)
+        reading = self._reading(evidence.reading, result.cautions) if result.cautions else evidence.reading
+        if limits is None:
+            return Used(*_all_plain((*words, "", reading, "")))
+        shown = f"{limits.text} ({self.say(f'authority.{limits.authority}')})"
+        return Used(*_all_plain((*words, shown, reading, f"{limits.source} ({limits.sureness})")))
+
+    def _patient(self, patient: Patient, age: int | None) -> tuple[str, str, str]:
+        values = {"age": "–" if age is None else str(age), "sex": self.say(f"sex.{patient.sex or 'unknown'}")}
+        return self.say("page.patient"), self.say("page.age-and-sex", values), ""
 
     def _marker(self, result: MarkerResult) -> tuple[str, str, str]:
         marker = self.knowledge.markers.get(result.marker)
@@ -165,21 +162,13 @@ class Teller(msgspec.Struct, frozen=True):
             f"{since} – {until}" if until else since,
         )
 
-    def _patient(self, patient: Patient, age: int | None) -> tuple[str, str, str]:
-        values = {"age": "–" if age is None else str(age), "sex": self.say(f"sex.{patient.sex or 'unknown'}")}
-        return self.say("page.patient"), self.say("page.age-and-sex", values), ""
-
     def _with_site(self, name: str, site: str) -> str:
         return f"{name} ({self.say(f'site.{site}')})" if site else name
 
-    def _reading(self, evidence: Evidence) -> str:
+    def _reading(self, reading: str, cautions: Sequence[str]) -> str:
         """Low, normal or high, and what to be careful about: a word of the mappings, or the kind of a problem."""
-        result = evidence.result
-        if isinstance(result, Patient) or not result.cautions:
-            return evidence.reading
-        texts = self.knowledge.texts.get(self.language, _NOTHING)
-        keys = [f"caution.{word}" if f"caution.{word}" in texts else f"problem.{word}" for word in result.cautions]
-        return "; ".join([part for part in (evidence.reading, *map(self.say, keys)) if part])
+        keys = [f"caution.{word}" if f"caution.{word}" in self._texts else f"problem.{word}" for word in cautions]
+        return "; ".join(filter(None, (reading, *map(self.say, keys))))
 
     def _score(self, score: Score) -> str:
         """The line of one score; beside QFracture's, whatever the engine says, the words that its licence demands."""
@@ -238,9 +227,10 @@ def _named(resources: set[str]) -> str:
 def _value(result: MarkerResult) -> str:
     """The digits as received, and the canonical value where the unit was another."""
     received = f"{result.digits} {result.received_unit}".rstrip()
-    if result.received_unit == result.unit or result.value.exact is None:
+    exact = result.value.exact
+    if exact is None or result.received_unit == result.unit:
         return received
-    return f"{received} = {result.value.exact:f} {result.unit}"
+    return f"{received} = {exact:f} {result.unit}"
 
 
 def _when(time: ClinicalTime | None) -> str:
