@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID, uuid5
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapter import __version__
 from adapter.clinical.assessment import Evidence, Stratum
 from adapter.fhir.device import VERSION
+from adapter.fhir.identity import provenance_id
 from adapter.fhir.releases import Release
 from adapter.knowledge.model import Knowledge
 from tests.writing.building import AS_OF, EVIDENCE, PATIENT, assessment, factor, result, written
@@ -65,6 +69,11 @@ def test_without_versions_another_value_is_another_resource(knowledge: Knowledge
 def test_other_rules_make_another_resource(knowledge: Knowledge) -> None:
     other = knowledge.model_copy(update={"fingerprint": "0" * 64})
     assert id_of(knowledge) != id_of(other)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_an_id_is_the_uuid_of_its_name_in_our_name_space(name: str) -> None:
+    assert provenance_id(name) == str(uuid5(UUID("2f0e3f0c-5d1b-5c1e-9a55-6d0c8f4b7a31"), f"provenance\n{name}"))
 
 
 def test_the_device_is_the_same_for_everyone_in_every_release(knowledge: Knowledge) -> None:

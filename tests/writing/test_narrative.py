@@ -16,7 +16,7 @@ from adapter.clinical.values import Interval
 from adapter.fhir.wording import Teller
 from adapter.knowledge.model import Knowledge
 from adapter.problems import Problem, ProblemCode
-from tests.writing.building import PATIENT, assessment, result, written
+from tests.writing.building import PATIENT, assessment, limits, result, written
 
 SHOWN = ("value", "date", "limit")
 ALLOWED = {"div", "h2", "h3", "p", "b", "ul", "li", "table", "thead", "tbody", "tr", "th", "td"}
@@ -81,6 +81,17 @@ def test_control_characters_are_replaced_everywhere(knowledge: Knowledge) -> Non
     odd = Problem(ProblemCode.UNIT_UNKNOWN, "", "unit \x00\x1b[31m")
     assessed = written(knowledge, assessment(cautions=(odd,)))[0]
     assert not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", assessed["text"]["div"] + str(assessed["note"]))
+
+
+def test_no_character_from_outside_adds_a_cell_or_a_line(knowledge: Knowledge) -> None:
+    odd = "1\x1f2\x1e3"
+    problem = Problem(ProblemCode.UNIT_UNKNOWN, "", odd, resource=odd)
+    finding = Finding(rule=odd, text_key="no-such-text", values={odd: odd}, source=odd)
+    evidence = Evidence(result("p1np", "1", odd, site=odd), limits("1", "2", odd), reading=odd)
+    div = page(knowledge, evidence=(evidence,), cautions=(problem,), findings=(finding,), scores=(), missing=(odd,))
+    assert div.count("<td>") == 6
+    # One remark for the finding and one for the caution, what is missing, and two that the tests always set aside.
+    assert div.count("<li>") == 5
 
 
 def test_a_text_that_is_missing_costs_no_finding(knowledge: Knowledge) -> None:
