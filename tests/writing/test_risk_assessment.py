@@ -124,6 +124,13 @@ def test_an_index_is_a_note_and_never_a_prediction(knowledge: Knowledge) -> None
     assert "eGFR: 97.1 mL/min/{1.73_m2}." in notes
 
 
+def test_what_a_score_must_not_be_read_without_stands_beside_it(knowledge: Knowledge) -> None:
+    careful = msgspec.structs.replace(OSTA, caveats=("missing.falls", "disclaimer"))
+    [told] = [note["text"] for note in risk_assessment(knowledge, scores=(careful,))["note"] if "OSTA" in note["text"]]
+    texts = knowledge.texts["en"]
+    assert told.endswith(f"{texts['missing.falls']} {texts['disclaimer']}")
+
+
 @pytest.mark.parametrize("value", ["140", "-1"])
 def test_what_is_no_percentage_is_told_but_not_written_as_a_probability(knowledge: Knowledge, value: str) -> None:
     impossible = msgspec.structs.replace(FRAX[0], value=Decimal(value), text=value)
