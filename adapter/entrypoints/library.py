@@ -35,7 +35,7 @@ def assess_bundle(
         that belong to no patient. Wrong data never raises; it is reported.
 
     Raises:
-        ValueError: ``as_of`` has no zone, or the bundle holds a ``float``.
+        ValueError: ``as_of`` has no zone, or a parsed bundle holds a ``float`` or cannot be JSON.
     """
     data = _as_bytes(bundle)
     known = knowledge if knowledge is not None else _shipped()
@@ -60,9 +60,13 @@ def _as_bytes(bundle: bytes | str | Mapping[str, Any]) -> bytes:
     if isinstance(bundle, bytes):
         return bundle
     if isinstance(bundle, str):
-        return bundle.encode()
+        # Half of a surrogate pair is no UTF-8 either way; so it is reported, as it is when it comes in bytes.
+        return bundle.encode(errors="surrogatepass")
     _refuse_floats(bundle)
-    return encode(bundle)
+    try:
+        return encode(bundle)
+    except (UnicodeEncodeError, RecursionError):
+        raise ValueError("the bundle is no JSON: it is nested too deep, or holds half of a surrogate pair") from None
 
 
 def _refuse_floats(value: object) -> None:
