@@ -19,6 +19,8 @@ from adapter.recognition.markers import RecognitionOptions
 _DXA = ("dxa-t-score", "dxa-z-score", "dxa-bmd")
 _POSTMENOPAUSAL = ("postmenopausal", "bilateral-oophorectomy", "menopause-age", "premature-menopause")
 _SAME_SAMPLE_SECONDS = 3600
+# Every fracture tells; a pregnancy tells for months after it; a fasting answer belongs to one sample.
+_EACH_RECORD_TELLS = frozenset({"fracture", "pregnancy", "fasting"})
 
 
 class Gathered(msgspec.Struct, frozen=True):
@@ -38,7 +40,8 @@ def gather(
     options: RecognitionOptions,
 ) -> Gathered:
     """Choose the newest usable result per marker and site, and the factors recorded by ``as_of``."""
-    kept_factors, factors_aside = _recorded_by(factors, as_of)
+    recorded, factors_aside = _recorded_by(factors, as_of)
+    kept_factors, repeats = _without_repeats(recorded, knowledge)
     usable, future = dated(results, as_of, use_issued=options.use_issued)
     unique, copies = without_duplicates(_with_fasting(usable, kept_factors))
     current, history, choice_aside = _chosen(unique, knowledge, as_of, options)
@@ -56,7 +59,7 @@ def gather(
         factors=kept_factors,
         preliminary=any(r.status == "preliminary" for r in current),
     )
-    return Gathered(profile, (*factors_aside, *future, *copies, *choice_aside))
+    return Gathered(profile, (*factors_aside, *repeats, *future, *copies, *choice_aside))
 
 
 def age_at(birth_date: ClinicalTime | None, as_of: datetime) -> int | None:
@@ -144,6 +147,37 @@ def _recorded_by(factors: Sequence[RiskFactor], as_of: datetime) -> tuple[tuple[
             kept[key] = factor
     newest_first = sorted(kept.values(), key=lambda f: (_recency(f), f.resource, f.where[len(f.entry) :]), reverse=True)
     return tuple(newest_first), aside
+
+
+def _without_repeats(
+    newest_first: Sequence[RiskFactor], knowledge: Knowledge
+) -> tuple[tuple[RiskFactor, ...], list[Problem]]:
+    """Of the answers to one question, and of one procedure done again and again, only the newest.
+
+    Seen in public synthetic records: 430 sessions of dialysis, and a question about smoking answered every year.
+    """
+    newest: dict[tuple[str, str], RiskFactor] = {}
+    kept: list[RiskFactor] = []
+    aside: list[Problem] = []
+    for factor in newest_first:
+        newer = newest.setdefault((factor.kind, factor.code), factor)
+        if _is_repeatable(factor, knowledge) and _is_older(factor, newer):
+            what = f"a newer record of {factor.kind} by the same code is used"
+            aside.append(_factor_aside(factor, ProblemCode.SUPERSEDED, what))
+        else:
+            kept.append(factor)
+    return tuple(kept), aside
+
+
+def _is_repeatable(factor: RiskFactor, knowledge: Knowledge) -> bool:
+    if factor.kind in _EACH_RECORD_TELLS:
+        return False
+    system, _, code = factor.code.partition("|")
+    return factor.resource.startswith("Procedure/") or (system, code) in knowledge.factor_answers
+
+
+def _is_older(factor: RiskFactor, newer: RiskFactor) -> bool:
+    return factor.since is not None and newer.since is not None and factor.since.is_before(newer.since) is True
 
 
 def _without_place(factor: RiskFactor) -> str:

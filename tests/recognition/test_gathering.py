@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from adapter.clinical.patient import Patient, Sex
 from adapter.clinical.profile import Menopause
@@ -130,6 +131,52 @@ def test_the_newest_factor_stands_first() -> None:
     assert profile.factors == (newer, older)
     assert profile.denies("paget")
     assert profile.having("paget") == (older,)
+
+
+def _answer(number: int, day: str | None, *, present: bool = True, kind: str = "smoking-current") -> RiskFactor:
+    code = "http://loinc.org|82810-3" if kind == "pregnancy" else "http://loinc.org|72166-2"
+    made = factor(kind, present=present, since=day and time(day), resource=f"Observation/{number}")
+    return replace(made, code=code)
+
+
+def _dialysis(day: str, kind: str = "dialysis") -> RiskFactor:
+    return replace(factor(kind, since=time(day), resource=f"Procedure/{day}"), code="http://snomed.info/sct|265764009")
+
+
+def test_only_the_newest_answer_to_a_question_counts() -> None:
+    yes, no = _answer(1, "2024-05-01"), _answer(2, "2026-05-01", present=False)
+    for order in ([yes, no], [no, yes]):
+        outcome = gathered(factors=order)
+        assert outcome.profile.factors == (no,)
+        assert [(p.code, p.resource) for p in outcome.set_aside] == [(ProblemCode.SUPERSEDED, "Observation/1")]
+
+
+def test_answers_that_cannot_be_ordered_all_count() -> None:
+    answers = [_answer(1, "2026-05-01"), _answer(2, "2026", present=False), _answer(3, None)]
+    outcome = gathered(factors=answers)
+    assert {answer.resource for answer in outcome.profile.factors} == {answer.resource for answer in answers}
+    assert outcome.set_aside == ()
+
+
+def test_a_pregnancy_is_not_forgotten_when_it_is_over() -> None:
+    answers = [
+        _answer(1, "2026-03-01", kind="pregnancy"),
+        _answer(2, "2026-06-01", present=False, kind="pregnancy"),
+    ]
+    assert len(gathered(factors=answers).profile.factors) == 2
+
+
+def test_a_procedure_done_again_and_again_counts_once() -> None:
+    sessions = [_dialysis("2026-05-01"), _dialysis("2026-05-03"), _dialysis("2026-05-05")]
+    outcome = gathered(factors=sessions)
+    assert outcome.profile.factors == (sessions[-1],)
+    assert [problem.code for problem in outcome.set_aside] == [ProblemCode.SUPERSEDED] * 2
+
+
+def test_every_fracture_and_every_condition_counts() -> None:
+    operations = [_dialysis("2019-05-01", "fracture"), _dialysis("2026-05-03", "fracture")]
+    conditions = [replace(session, resource=f"Condition/{n}") for n, session in enumerate(operations)]
+    assert len(gathered(factors=[*operations, *conditions]).profile.factors) == 4
 
 
 def test_a_preliminary_result_makes_the_profile_preliminary() -> None:
