@@ -109,25 +109,41 @@ def _fresh(
         return list(group), []
     oldest = months_before(as_of, months)
     fresh: list[MarkerResult] = []
-    old: list[Problem] = []
+    old: list[MarkerResult] = []
     for result in group:
         time = time_of(result, use_issued=options.use_issued)
-        if time is not None and time.latest >= oldest and (time.earliest >= oldest or time.day >= oldest.date()):
-            fresh.append(result)
-        else:
-            what = f"{result.marker} of {time.text if time else 'no date'} is older than {months} months"
-            old.append(
-                Problem(ProblemCode.TOO_OLD, result.where, what, resource=result.resource, severity=Severity.WARNING)
-            )
-    return fresh, old
+        is_fresh = time is not None and time.latest >= oldest and (time.earliest >= oldest or time.day >= oldest.date())
+        (fresh if is_fresh else old).append(result)
+    return fresh, _too_old(old, months, options)
+
+
+def _too_old(old: Sequence[MarkerResult], months: int, options: RecognitionOptions) -> list[Problem]:
+    """The newest of them with its date; the others in the same words, so that many years share one line of a note."""
+    newest = max((_latest(result, options) for result in old), default=None)
+    return [
+        Problem(
+            ProblemCode.TOO_OLD,
+            result.where,
+            f"{result.marker}{_dated(result, options, newest)} is older than {months} months",
+            resource=result.resource,
+            severity=Severity.WARNING,
+        )
+        for result in old
+    ]
+
+
+def _dated(result: MarkerResult, options: RecognitionOptions, newest: datetime | None) -> str:
+    time = time_of(result, use_issued=options.use_issued)
+    return f" of {time.text}" if time and time.latest == newest else ""
 
 
 def _oldest_first(results: Iterable[MarkerResult], options: RecognitionOptions) -> tuple[MarkerResult, ...]:
-    def when(result: MarkerResult) -> datetime:
-        time = time_of(result, use_issued=options.use_issued)
-        return time.latest if time else datetime.min.replace(tzinfo=UTC)
+    return tuple(sorted(results, key=lambda result: _latest(result, options)))
 
-    return tuple(sorted(results, key=when))
+
+def _latest(result: MarkerResult, options: RecognitionOptions) -> datetime:
+    time = time_of(result, use_issued=options.use_issued)
+    return time.latest if time else datetime.min.replace(tzinfo=UTC)
 
 
 def _recorded_by(factors: Sequence[RiskFactor], as_of: datetime) -> tuple[tuple[RiskFactor, ...], list[Problem]]:

@@ -46,6 +46,13 @@ def test_an_old_result_is_set_aside_as_too_old_and_stays_in_the_history() -> Non
     assert [problem.code for problem in outcome.set_aside] == [ProblemCode.TOO_OLD]
 
 
+def test_of_many_old_results_only_the_newest_is_told_with_its_date() -> None:
+    days = ("2010-06-01", "2018-06-01", "2025-06-01")
+    old = [marker("ctx", "300", effective=time(day), resource=f"Observation/{day}") for day in days]
+    told = [problem.what for problem in gathered(old).set_aside]
+    assert told == [*["ctx is older than 6 months"] * 2, "ctx of 2025-06-01 is older than 6 months"]
+
+
 def test_the_history_is_oldest_first() -> None:
     newer = marker("ctx", "180", effective=time("2026-06-01"), resource="Observation/2")
     older = marker("ctx", "610", effective=time("2025-12-01"), resource="Observation/1")
