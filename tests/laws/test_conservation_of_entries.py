@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.clinical.patient import Patient
 from adapter.fhir.decoding import encode
-from adapter.fhir.entries import split
-from adapter.pipeline import Outcome, PatientOutcome
+from tests.laws.accounting import assert_conserved
 from tests.laws.bundles import Json, assessed_from, in_bundle, measured, of_patient, quantity, records
 
 _JOURNEYS = sorted((Path(__file__).resolve().parents[2] / "fixtures").glob("*/*/input.*"))
@@ -50,34 +46,8 @@ ODD_ENTRIES: list[Any] = [
 ]  # fmt: skip
 
 
-def accounted(outcome: Outcome, entries: Iterable[str]) -> None:
-    """Every entry is told of: used or set aside, or irrelevant, and never both; and none belongs to two patients."""
-    told = [_entries(_places(patient), entries) for patient in outcome.patients]
-    told.append(_entries((problem.where for problem in outcome.problems if problem.where), entries))
-    irrelevant = [each for patient in outcome.patients for each in patient.irrelevant] + list(outcome.irrelevant)
-
-    owners = Counter(entry for each in told[:-1] for entry in each)
-    named = set().union(*told)
-    assert sorted(irrelevant) == sorted(set(entries) - named)
-    assert [entry for entry, count in owners.items() if count > 1] == []
-    assert outcome.entries == len(named) + len(irrelevant)
-
-
-def _places(patient: PatientOutcome) -> Iterator[str]:
-    for evidence in patient.assessment.evidence:
-        result = evidence.result
-        yield result.where if isinstance(result, Patient) else result.entry
-    yield from (problem.where for problem in (*patient.set_aside, *patient.cautions))
-
-
-def _entries(places: Iterable[str], entries: Iterable[str]) -> set[str]:
-    return {
-        entry for place in places for entry in entries if place == entry or place.startswith((f"{entry}.", f"{entry}#"))
-    }
-
-
 def conserved(*sources: tuple[str, bytes]) -> None:
-    accounted(assessed_from(*sources), [entry.where for name, data in sources for entry in split(data, name)])
+    assert_conserved(assessed_from(*sources), sources)
 
 
 @given(records())
