@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 import msgspec
 
 from adapter.clinical.patient import Patient, Sex
 from adapter.clinical.profile import Menopause, PatientProfile
 from adapter.clinical.results import MarkerResult, RiskFactor
-from adapter.clinical.time import ClinicalTime
 from adapter.knowledge.model import Knowledge
 from adapter.problems import Problem, ProblemCode, Severity
+from adapter.recognition.adulthood import age_at, of_the_grown
 from adapter.recognition.choosing import dated, newest_usable, time_of, without_duplicates
 from adapter.recognition.markers import RecognitionOptions
 
@@ -43,7 +43,8 @@ def gather(
     recorded, factors_aside = _recorded_by(factors, as_of)
     kept_factors, repeats = _without_repeats(recorded, knowledge)
     usable, future = dated(results, as_of, use_issued=options.use_issued)
-    unique, copies = without_duplicates(_with_fasting(usable, kept_factors))
+    grown, childish = of_the_grown(usable, patient, knowledge, as_of=as_of, use_issued=options.use_issued)
+    unique, copies = without_duplicates(_with_fasting(grown, kept_factors))
     current, history, choice_aside = _chosen(unique, knowledge, as_of, options)
     age = age_at(patient.birth_date, as_of)
     menopause, assumed = _menopause(patient, age, kept_factors, as_of, knowledge)
@@ -59,16 +60,7 @@ def gather(
         factors=kept_factors,
         preliminary=any(r.status == "preliminary" for r in current),
     )
-    return Gathered(profile, (*factors_aside, *repeats, *future, *copies, *choice_aside))
-
-
-def age_at(birth_date: ClinicalTime | None, as_of: datetime) -> int | None:
-    """Full years at ``as_of``; ``None`` where the birth date is absent, later, or too coarse to say."""
-    if birth_date is None or birth_date.is_after(as_of) is not False:
-        return None
-    oldest = _years(birth_date.earliest.date(), as_of.date())
-    youngest = _years(birth_date.latest.date(), as_of.date())
-    return oldest if oldest == youngest else None
+    return Gathered(profile, (*factors_aside, *repeats, *future, *childish, *copies, *choice_aside))
 
 
 def months_before(moment: datetime, months: int) -> datetime:
@@ -252,10 +244,6 @@ def _menopause(
 def _last_period_long_ago(factors: Sequence[RiskFactor], as_of: datetime, months: int) -> bool:
     periods = [factor.since for factor in factors if factor.kind == "last-menstrual-period" and factor.since]
     return bool(periods) and periods[0].latest < months_before(as_of, months)
-
-
-def _years(birth: date, day: date) -> int:
-    return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
 
 
 def _factor_aside(factor: RiskFactor, code: ProblemCode, what: str) -> Problem:

@@ -65,7 +65,9 @@ def recognise(result: LabResult, knowledge: Knowledge, options: RecognitionOptio
     amount = amount_of(result, code, knowledge, read_text=options.read_text)
     if isinstance(amount, Problem):
         return amount
-    implausible = _implausible(amount.value, code.marker, knowledge)
+    # A child's height and weight are judged where the age is known: see adulthood.py.
+    is_body = knowledge.markers[code.marker].role == "body"
+    implausible = "" if is_body else implausibility(amount.value, code.marker, knowledge)
     if implausible:
         return _problem(result, ProblemCode.IMPLAUSIBLE, f"{amount.digits} {amount.unit} {implausible}")
     return _marker_result(result, code, coding, amount, knowledge, alias=alias)
@@ -184,7 +186,8 @@ def _specimen_contradiction(result: LabResult, code: MappedCode, knowledge: Know
     return None
 
 
-def _implausible(value: Interval, marker: str, knowledge: Knowledge) -> str:
+def implausibility(value: Interval, marker: str, knowledge: Knowledge) -> str:
+    """How far out of the marker's plausible range a value lies; empty where it does not."""
     known = knowledge.markers[marker]
     low: Decimal | None = known.plausible_low
     high: Decimal | None = known.plausible_high

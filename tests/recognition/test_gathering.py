@@ -12,7 +12,7 @@ from adapter.clinical.patient import Patient, Sex
 from adapter.clinical.profile import Menopause
 from adapter.clinical.results import MarkerResult, RiskFactor
 from adapter.problems import ProblemCode
-from adapter.recognition.gathering import Gathered, age_at, gather, months_before
+from adapter.recognition.gathering import Gathered, gather, months_before
 from adapter.recognition.markers import RecognitionOptions
 from tests.recognition.building import AS_OF, factor, knowledge, marker, time
 
@@ -57,18 +57,6 @@ def test_the_history_is_oldest_first() -> None:
     newer = marker("ctx", "180", effective=time("2026-06-01"), resource="Observation/2")
     older = marker("ctx", "610", effective=time("2025-12-01"), resource="Observation/1")
     assert gathered([newer, older]).profile.history["ctx"] == (older, newer)
-
-
-@pytest.mark.parametrize(
-    ("birth_date", "age"),
-    [("1963-06-15", 63), ("1963-06-16", 62), ("1963", None), ("1963-01", 63), ("2030-01-01", None)],
-)
-def test_age_is_given_only_where_the_birth_date_settles_it(birth_date: str, age: int | None) -> None:
-    assert age_at(time(birth_date), AS_OF) == age
-
-
-def test_no_birth_date_is_no_age() -> None:
-    assert age_at(None, AS_OF) is None
 
 
 @pytest.mark.parametrize(
