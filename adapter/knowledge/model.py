@@ -157,6 +157,7 @@ class FactorAnswer(Cited):
     Attributes:
         reads: ``coded`` (``yes``/``no`` list the answer codes as ``system|code``), ``count`` (present where > 0, amount
             kept), ``age`` (amount in years), ``boolean``, ``present`` (the code alone says it), ``date``.
+        unknown: Answer codes that say in so many words that it is not known.
     """
 
     system: str
@@ -165,6 +166,7 @@ class FactorAnswer(Cited):
     reads: Literal["coded", "count", "age", "boolean", "present", "date"]
     yes: tuple[str, ...] = ()
     no: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
     display: str = ""
 
 

@@ -123,6 +123,8 @@ def _coded(result: LabResult, answer: FactorAnswer, concept: Concept, knowledge:
         return _answered(result, answer, present=True)
     if any(code in answer.no for code in answers):
         return _answered(result, answer, present=False)
+    if any(code in answer.unknown for code in answers):
+        return _unread(result, ProblemCode.VALUE_ABSENT, f"the answer to {answer.code} is that it is not known")
     what = f"the answer {', '.join(answers) or 'in words'} to {answer.code} is not known"
     return _unread(result, ProblemCode.NOT_UNDERSTOOD, what)
 

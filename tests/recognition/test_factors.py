@@ -86,6 +86,12 @@ def test_a_coded_answer_says_yes_or_no() -> None:
     assert not never.present
 
 
+def test_an_answer_that_it_is_not_known_is_no_answer_and_not_misunderstood() -> None:
+    outcome = answered("72166-2", Concept((Coding(SNOMED, "266927001"),)))
+    assert isinstance(outcome, Problem)
+    assert outcome.code is ProblemCode.VALUE_ABSENT
+
+
 def test_an_answer_in_unknown_codes_or_words_is_set_aside() -> None:
     for value in (Concept((Coding(SNOMED, "1"),)), Concept(text="sometimes")):
         outcome = answered("72166-2", value)
