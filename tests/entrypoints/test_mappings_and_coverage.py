@@ -59,7 +59,7 @@ def test_coverage_tells_known_from_unknown_and_suggests_what_it_might_be(data: P
     assert "Known risk factors (1)" in result.stdout
     assert "Look-alikes, never used (1)" in result.stdout
     assert f"{LOCAL}|CTX" in result.stdout
-    assert "like ctx" in result.stdout
+    assert "like ntx, ctx, urine-ctx-creatinine?" in result.stdout
     assert "broken.json" in result.stdout
 
 
