@@ -172,8 +172,8 @@ class _Understood(msgspec.Struct):
 
 def _understand(record: PatientRecord, knowledge: Knowledge, options: RecognitionOptions) -> _Understood:
     """Understand each row; an entry none of whose rows is ours is irrelevant."""
-    understood = _Understood(problems=[aside.problem for aside in record.set_aside])
-    spoken_for = {aside.entry for aside in record.set_aside}
+    understood = _Understood()
+    spoken_for = {aside.entry for aside in record.set_aside if not aside.problem.used}
     silent: set[str] = set()
     for entry, found in _each_understood(record, knowledge, options):
         (spoken_for if found else silent).add(entry)
@@ -186,6 +186,9 @@ def _understand(record: PatientRecord, knowledge: Knowledge, options: Recognitio
                 case Problem():
                     understood.problems.append(item)
     understood.irrelevant = (silent - spoken_for) | record.irrelevant
+    # Of an irrelevant entry there is no caution: a caution says that something was used.
+    told = [each for each in record.set_aside if not each.problem.used or each.entry not in understood.irrelevant]
+    understood.problems[:0] = [aside.problem for aside in told]
     return understood
 
 

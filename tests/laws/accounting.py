@@ -9,13 +9,14 @@ from adapter.clinical.patient import Patient
 from adapter.errors import InputUnreadable
 from adapter.fhir.entries import split
 from adapter.pipeline import Outcome, PatientOutcome
+from adapter.problems import Problem
 
 
 def assert_conserved(outcome: Outcome, sources: Iterable[tuple[str, bytes]]) -> None:
     """Every entry is told of: used or set aside, or irrelevant, and never both; and none belongs to two patients."""
     entries = [entry for name, data in sources for entry in _paths(name, data)]
     told = [_entries(_places(patient), entries) for patient in outcome.patients]
-    told.append(_entries((problem.where for problem in outcome.problems if problem.where), entries))
+    told.append(_entries(_refused(outcome.problems), entries))
     irrelevant = [each for patient in outcome.patients for each in patient.irrelevant] + list(outcome.irrelevant)
 
     owners = Counter(entry for each in told[:-1] for entry in each)
@@ -37,7 +38,12 @@ def _places(patient: PatientOutcome) -> Iterator[str]:
     for evidence in patient.assessment.evidence:
         result = evidence.result
         yield result.where if isinstance(result, Patient) else result.entry
-    yield from (problem.where for problem in (*patient.set_aside, *patient.cautions))
+    yield from _refused(patient.set_aside)
+
+
+def _refused(problems: Iterable[Problem]) -> Iterator[str]:
+    """Where something was refused; a caution is about what is used, or would have been were it about bones."""
+    yield from (problem.where for problem in problems if not problem.used)
 
 
 def _entries(places: Iterable[str], entries: Iterable[str]) -> set[str]:

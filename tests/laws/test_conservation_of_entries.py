@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,17 @@ from hypothesis import strategies as st
 
 from adapter.fhir.decoding import encode
 from tests.laws.accounting import assert_conserved
-from tests.laws.bundles import Json, assessed_from, in_bundle, measured, of_patient, quantity, records
+from tests.laws.bundles import (
+    Json,
+    assessed_from,
+    in_bundle,
+    measured,
+    observation,
+    of_patient,
+    only,
+    quantity,
+    records,
+)
 
 _JOURNEYS = sorted((Path(__file__).resolve().parents[2] / "fixtures").glob("*/*/input.*"))
 _RESULT = measured("odd", "ctx", "812")
@@ -80,3 +91,12 @@ def test_several_files_of_several_kinds_are_counted(record: list[Json], cut: int
 @pytest.mark.parametrize("path", _JOURNEYS, ids=lambda path: path.parent.name)
 def test_every_entry_of_every_fixture_is_counted(path: Path) -> None:
     conserved((path.name, path.read_bytes()))
+
+
+def test_an_irrelevant_result_whose_range_cannot_be_read_is_irrelevant_and_no_caution() -> None:
+    odd = observation("odd", "718-7", quantity(Decimal(13), "g/dL"), referenceRange=[{"high": {"value": "x"}}])
+
+    outcome = assessed_from(("a.json", encode(odd)))
+
+    assert only(outcome).irrelevant == ("a.json",)
+    assert (only(outcome).cautions, only(outcome).set_aside) == ((), ())
