@@ -124,18 +124,15 @@ def convert(inputs: tuple[str, ...], out: str, shape: str, **options: Any) -> No
 
     force, dry_run, validate = (options.pop(name) for name in ("force", "dry_run", "validate"))
     with _Door():
-        names, outcome, knowledge = _assessed(inputs, options)
+        names, outcome, _ = _assessed(inputs, options)
+        outcome, refused = converting.sound(outcome) if validate else (outcome, [])
+        for line in refused:
+            click.echo(f"refused to write: {line}", err=True)
         plan = converting.planned(outcome, names, out, shape=shape)
-        problems = converting.validated(outcome) if validate else []
-        for problem in problems:
-            click.echo(f"refused to write: {problem.where}: {problem.what}", err=True)
-        if problems:
-            sys.exit(EXIT_INCOMPLETE)
         if not dry_run:
             converting.deliver(plan, force=force, stdout=sys.stdout.buffer)
         click.echo(converting.summary(outcome, plan, dry_run=dry_run), err=True)
-    del knowledge
-    sys.exit(EXIT_INCOMPLETE if converting.is_incomplete(outcome) else EXIT_OK)
+    sys.exit(EXIT_INCOMPLETE if refused or converting.is_incomplete(outcome) else EXIT_OK)
 
 
 @main.command()

@@ -16,7 +16,7 @@ from adapter.errors import SettingsInvalid
 from adapter.fhir.decoding import encode
 from adapter.fhir.transaction import as_transaction
 from adapter.pipeline import Outcome, PatientOutcome
-from adapter.problems import Problem, Severity
+from adapter.problems import Severity
 
 _UNDETERMINED = (Stratum.INDETERMINATE, Stratum.NOT_APPLICABLE)
 _STANDARD_OUTPUT = "-"
@@ -64,13 +64,23 @@ def deliver(plan: Plan, *, force: bool, stdout: BinaryIO) -> None:
     stdout.flush()
 
 
-def validated(outcome: Outcome) -> list[Problem]:
-    """What fhir.resources and our own checks find wrong in what is about to be written; nothing, if all is well."""
+def sound(outcome: Outcome) -> tuple[Outcome, list[str]]:
+    """The outcome with nothing to write for a patient of whom something would be invalid, and what that is.
+
+    fhir.resources and our own checks judge; one patient's fault costs no other.
+    """
     from adapter.fhir.validation import validate
 
     # The Device is the same for every patient.
     once = {resource["id"]: resource for patient in outcome.patients for resource in patient.resources}
-    return [problem for resource in once.values() for problem in validate(resource, outcome.release)]
+    faults = {id_: validate(resource, outcome.release) for id_, resource in once.items()}
+    patients: list[PatientOutcome] = []
+    refused: list[str] = []
+    for patient in outcome.patients:
+        problems = [problem for resource in patient.resources for problem in faults[resource["id"]]]
+        refused += [f"{patient.assessment.patient.where}: {each.where}: {each.what}" for each in problems]
+        patients.append(msgspec.structs.replace(patient, resources=()) if problems else patient)
+    return msgspec.structs.replace(outcome, patients=tuple(patients)), refused
 
 
 def is_incomplete(outcome: Outcome) -> bool:
