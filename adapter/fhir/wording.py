@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Context
 
 import msgspec
 
@@ -14,6 +15,9 @@ from adapter.clinical.time import ClinicalTime
 from adapter.knowledge.model import Knowledge
 from adapter.problems import Problem
 
+# UCUM's unit of a number without dimension, such as a T-score.
+_NO_UNIT = "1"
+_FOR_THE_EYE = Context(prec=5)
 _NOTHING: Mapping[str, str] = {}
 # XML 1.0 has no place for these, not even escaped (w3.org/TR/xml/#charsets); FHIR's string has none either.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
@@ -225,12 +229,14 @@ def _named(resources: set[str]) -> str:
 
 
 def _value(result: MarkerResult) -> str:
-    """The digits as received, and the canonical value where the unit was another."""
-    received = f"{result.digits} {result.received_unit}".rstrip()
+    """The digits as received, and the canonical value where the unit was another, rounded for the eye."""
+    received = result.digits if result.received_unit in ("", _NO_UNIT) else f"{result.digits} {result.received_unit}"
     exact = result.value.exact
-    if exact is None or result.received_unit == result.unit:
+    if exact is None or result.received_unit == result.unit or result.unit == _NO_UNIT:
         return received
-    return f"{received} = {exact:f} {result.unit}"
+    rounded = _FOR_THE_EYE.create_decimal(exact)
+    sign = "=" if rounded == exact else "≈"
+    return f"{received} {sign} {rounded.normalize():f} {result.unit}"
 
 
 def _when(time: ClinicalTime | None) -> str:
