@@ -25,6 +25,7 @@ _STRICT_TEXT = re.compile(
     r"(?P<comparator><=|>=|<|>)?\s?(?P<number>-?(0|[1-9]\d*)(\.\d+)?)(\s(?P<unit>\S+))?", re.ASCII
 )
 _UNITLESS = "1"
+_SCORES = frozenset({"dxa-t-score", "dxa-z-score", "ost"})
 
 
 class Amount(msgspec.Struct, frozen=True, gc=False):
@@ -54,7 +55,7 @@ def amount_of(result: LabResult, code: MappedCode, knowledge: Knowledge, *, read
     received = _received(result, read_text=read_text)
     if isinstance(received, Problem):
         return received
-    unit = resolved_unit(received.unit, knowledge, score=code.marker in ("dxa-t-score", "dxa-z-score"))
+    unit = resolved_unit(received.unit, knowledge, score=code.marker in _SCORES)
     if isinstance(unit, tuple):
         return _problem(result, *unit)
     name, cautions = unit.name, unit.cautions
@@ -80,7 +81,7 @@ def resolved_unit(
     """Our spelling of the unit of a quantity, or why there is none.
 
     A UCUM code is trusted; a unit text counts only through the alias table; both together must agree.
-    T- and Z-scores have no dimension, so for them an absent unit is the unit ``1`` (``score``).
+    T- and Z-scores and the OST index have no dimension, so for them an absent unit is the unit ``1`` (``score``).
     """
     is_ucum = quantity.system.rstrip("/") == UCUM
     cautions = (ProblemCode.CODE_SYSTEM_ALIAS.value,) if is_ucum and quantity.system != UCUM else ()

@@ -93,6 +93,7 @@ def test_a_mass_code_in_molar_units_is_converted_by_the_unit_and_flagged() -> No
 
 def test_a_t_score_needs_no_unit_but_no_density_passes_for_one() -> None:
     assert understood("38267-1", ReportedQuantity(Decimal("-2.1"))).value.exact == Decimal("-2.1")
+    assert understood("98146-4", ReportedQuantity(Decimal("0.9"))).value.exact == Decimal("0.9")
     assert (
         understood("38267-1", ReportedQuantity(Decimal("-2.1"), unit="T-Score", system=UCUM, code="1")).digits == "-2.1"
     )
