@@ -155,15 +155,15 @@ class FactorAnswer(Cited):
     """An Observation that asks about a risk factor, and how its value answers.
 
     Attributes:
-        reads: ``coded`` (``yes``/``no`` list the answer codes as ``system|code``), ``count`` (present where > 0, amount
-            kept), ``age`` (amount in years), ``boolean``, ``present`` (the code alone says it), ``date``.
+        reads: ``coded`` (``yes``/``no`` list the answer codes as ``system|code``), ``count`` and
+            ``per-day`` (present where > 0, amount kept), ``age`` (amount in years), ``boolean``, ``present`` (the code alone says it), ``date``.
         unknown: Answer codes that say in so many words that it is not known.
     """
 
     system: str
     code: str
     factor: str
-    reads: Literal["coded", "count", "age", "boolean", "present", "date"]
+    reads: Literal["coded", "count", "per-day", "age", "boolean", "present", "date"]
     yes: tuple[str, ...] = ()
     no: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()

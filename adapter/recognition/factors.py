@@ -25,7 +25,12 @@ from adapter.recognition.markers import site_of
 _PARENTS = frozenset({"FTH", "MTH", "PRN", "NFTH", "NMTH", "NPRN"})
 _HIP_SITES = frozenset({"hip", "total-hip", "femoral-neck"})
 _PREDNISOLONE_MG = Decimal(5)
-_AMOUNT_UNITS = {"count": ("1", "{#}", "{falls}", "/a", ""), "age": ("a", "years", "")}
+_AMOUNT_UNITS = {
+    "count": ("1", "{#}", "{falls}", "/a", ""),
+    # As the test patients of CMS249 and the examples of US Core write drinks per day.
+    "per-day": ("1", "/d", "{drinks}/d", "# per day", ""),
+    "age": ("a", "years", ""),
+}
 
 
 def factors_of(statement: Statement, knowledge: Knowledge) -> tuple[RiskFactor, ...]:

@@ -15,6 +15,7 @@ from adapter.recognition.factors import answer_of, factors_of
 from tests.recognition.building import ATC, SNOMED, UCUM, knowledge, lab, quantity, statement, time
 
 ICD10CM = "http://hl7.org/fhir/sid/icd-10-cm"
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 CONDITION, MEDICATION = StatementKind.CONDITION, StatementKind.MEDICATION
 
 
@@ -29,6 +30,21 @@ def test_an_icd_code_is_known_by_how_it_begins() -> None:
     found = {known.kind: known for known in factors_of(statement(CONDITION, ICD10CM, "M80.051A"), knowledge())}
     assert found["fracture"].fragility is True
     assert "osteoporosis" in found
+
+
+@pytest.mark.parametrize(
+    ("kind", "system", "code", "factor"),
+    [
+        (CONDITION, SNOMED, "1003379004", "osteogenesis-imperfecta"),
+        (CONDITION, SNOMED, "10713006", "rheumatoid-arthritis"),
+        (CONDITION, SNOMED, "79586000", "pregnancy"),
+        (MEDICATION, RXNORM, "1115257", "gnrh"),
+        (MEDICATION, RXNORM, "150840", "estrogen"),
+        (MEDICATION, RXNORM, "316049", "thiazide"),
+    ],
+)
+def test_what_public_records_say_of_bone_is_known(kind: StatementKind, system: str, code: str, factor: str) -> None:
+    assert [found.kind for found in factors_of(statement(kind, system, code), knowledge())] == [factor]
 
 
 def test_a_bare_fracture_code_does_not_establish_fragility() -> None:
@@ -84,6 +100,21 @@ def test_a_coded_answer_says_yes_or_no() -> None:
     assert smoker.present
     assert isinstance(never, RiskFactor)
     assert not never.present
+
+
+@pytest.mark.parametrize(
+    "drinks", [quantity("3", "{drinks}/d"), ReportedQuantity(Decimal(3), unit="# per day"), ReportedQuantity(Decimal(3))]
+)
+def test_drinks_per_day_are_read_in_every_way_they_are_written(drinks: ReportedQuantity) -> None:
+    outcome = answered("74013-4", drinks)
+    assert isinstance(outcome, RiskFactor)
+    assert outcome.amount == 3
+
+
+def test_drinks_per_week_are_not_taken_for_drinks_per_day() -> None:
+    outcome = answered("74013-4", quantity("3", "{drinks}/wk"))
+    assert isinstance(outcome, Problem)
+    assert outcome.code is ProblemCode.UNIT_UNKNOWN
 
 
 def test_an_answer_that_it_is_not_known_is_no_answer_and_not_misunderstood() -> None:
