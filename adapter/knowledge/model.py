@@ -155,8 +155,9 @@ class FactorAnswer(Cited):
     """An Observation that asks about a risk factor, and how its value answers.
 
     Attributes:
-        reads: ``coded`` (``yes``/``no`` list the answer codes as ``system|code``), ``count`` and
-            ``per-day`` (present where > 0, amount kept), ``age`` (amount in years), ``boolean``, ``present`` (the code alone says it), ``date``.
+        reads: ``coded`` (``yes``/``no`` list the answer codes as ``system|code``), ``count`` and ``per-day`` (present
+            where > 0, amount kept), ``age`` (amount in years), ``boolean``, ``present`` (the code alone says it),
+            ``date``.
         unknown: Answer codes that say in so many words that it is not known.
     """
 

@@ -103,7 +103,8 @@ def test_a_coded_answer_says_yes_or_no() -> None:
 
 
 @pytest.mark.parametrize(
-    "drinks", [quantity("3", "{drinks}/d"), ReportedQuantity(Decimal(3), unit="# per day"), ReportedQuantity(Decimal(3))]
+    "drinks",
+    [quantity("3", "{drinks}/d"), ReportedQuantity(Decimal(3), unit="# per day"), ReportedQuantity(Decimal(3))],
 )
 def test_drinks_per_day_are_read_in_every_way_they_are_written(drinks: ReportedQuantity) -> None:
     outcome = answered("74013-4", drinks)
