@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -113,7 +114,7 @@ def _counted(title: str, reasons: Counter[str]) -> str:
 
 
 def _is_folder(path: Path, out: str) -> bool:
-    return path.is_dir() or out.endswith("/") or not path.suffix
+    return os.path.isdir(path) or out.endswith("/") or not path.suffix
 
 
 def _lines(patients: Sequence[PatientOutcome], shape: str) -> bytes:

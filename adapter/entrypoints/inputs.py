@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -44,15 +45,15 @@ def is_ndjson(name: str) -> bool:
 def _of_word(word: str) -> list[str]:
     if word == STANDARD_INPUT:
         return [word]
-    path = Path(word)
-    if path.is_dir():
-        return _in_folder(path)
-    if path.is_file():
+    # os.path, for pathlib raises where a name is too long to be one.
+    if os.path.isdir(word):
+        return _in_folder(Path(word))
+    if os.path.isfile(word):
         return [word]
     matches = sorted(glob.glob(word, recursive=True))
     if not matches:
         raise SettingsInvalid(f"{word}: there is no such file or folder; check the path, or quote the pattern")
-    return [name for match in matches for name in (_in_folder(Path(match)) if Path(match).is_dir() else [match])]
+    return [name for match in matches for name in (_in_folder(Path(match)) if os.path.isdir(match) else [match])]
 
 
 def _in_folder(folder: Path) -> list[str]:

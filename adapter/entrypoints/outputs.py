@@ -20,18 +20,26 @@ def refuse_existing(paths: Iterable[Path], *, force: bool) -> None:
         OutputRefused: A target exists and ``--force`` was not given, or it is a link or a folder.
     """
     for path in paths:
-        if path.is_symlink() or path.is_dir():
+        # os.path, for pathlib raises where a name is too long to be one.
+        if os.path.islink(path) or os.path.isdir(path):
             raise OutputRefused(f"{path}: is a link or a folder; name another output")
-        if path.exists() and not force:
+        if os.path.exists(path) and not force:
             raise OutputRefused(f"{path}: exists already; choose another output or add --force")
 
 
 def write_files(files: Mapping[Path, bytes], *, force: bool) -> None:
-    """Write each file under a temporary name beside it, then move it into place in one step."""
+    """Write each file under a temporary name beside it, then move it into place in one step.
+
+    Raises:
+        OutputRefused: A target stands in the way, or the system does not let it be written.
+    """
     refuse_existing(files, force=force)
     for path, content in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_whole(path, content)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_whole(path, content)
+        except OSError as error:
+            raise OutputRefused(f"{path}: {error.strerror}; nothing was written there") from error
 
 
 def safe_name(text: str) -> str:
@@ -47,9 +55,6 @@ def _write_whole(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
-        raise OutputRefused(f"{path}: {error.strerror}; nothing was written there") from error
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

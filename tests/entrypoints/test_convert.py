@@ -48,6 +48,7 @@ def test_what_could_not_be_read_or_assessed_ends_with_one(tmp_path: Path, data: 
         [],
         ["missing.json"],
         ["*.nothing"],
+        ["x" * 300],
         [".", "--as-of", "15.06.2026"],
         [".", "--as-of", "2026-02-30"],
         [".", "--fhir", "R3"],
