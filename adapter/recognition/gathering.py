@@ -19,8 +19,14 @@ from adapter.recognition.markers import RecognitionOptions
 _DXA = ("dxa-t-score", "dxa-z-score", "dxa-bmd")
 _POSTMENOPAUSAL = ("postmenopausal", "bilateral-oophorectomy", "menopause-age", "premature-menopause")
 _SAME_SAMPLE_SECONDS = 3600
-# Every fracture tells; a pregnancy tells for months after it; a fasting answer belongs to one sample.
-_EACH_RECORD_TELLS = frozenset({"fracture", "pregnancy", "fasting"})
+# Events, and courses of treatment whose beginning matters: each record tells something of its own. Of anything else (a
+# disease, a transplant, a thiazide) the newest record says what all say.
+_EVENTS = frozenset({"fracture", "falls", "pregnancy", "lactation", "fasting"})
+_COURSES = frozenset(
+    {"glucocorticoid", "estrogen", "antiresorptive", "zoledronate", "denosumab", "anabolic", "dual-action"}
+)
+# Of the answers to one question the newest is true. But pregnancy tells for months after it, and fasting of one sample.
+_EACH_ANSWER_TELLS = frozenset({"pregnancy", "fasting"})
 
 
 class Gathered(msgspec.Struct, frozen=True):
@@ -41,7 +47,7 @@ def gather(
 ) -> Gathered:
     """Choose the newest usable result per marker and site, and the factors recorded by ``as_of``."""
     recorded, factors_aside = _recorded_by(factors, as_of)
-    kept_factors, repeats = _without_repeats(recorded, knowledge)
+    kept_factors, repeats = _without_repeats(recorded, knowledge, as_of)
     usable, future = dated(results, as_of, use_issued=options.use_issued)
     grown, childish = of_the_grown(usable, patient, knowledge, as_of=as_of, use_issued=options.use_issued)
     unique, copies = without_duplicates(_with_fasting(grown, kept_factors))
@@ -158,18 +164,18 @@ def _recorded_by(factors: Sequence[RiskFactor], as_of: datetime) -> tuple[tuple[
 
 
 def _without_repeats(
-    newest_first: Sequence[RiskFactor], knowledge: Knowledge
+    newest_first: Sequence[RiskFactor], knowledge: Knowledge, as_of: datetime
 ) -> tuple[tuple[RiskFactor, ...], list[Problem]]:
-    """Of the answers to one question, and of one procedure done again and again, only the newest.
+    """Of the answers to one question, and of the records of one lasting state, only the newest.
 
     Seen in public synthetic records: 430 sessions of dialysis, and a question about smoking answered every year.
     """
-    newest: dict[tuple[str, str], RiskFactor] = {}
+    newest: dict[tuple[object, ...], RiskFactor] = {}
     kept: list[RiskFactor] = []
     aside: list[Problem] = []
     for factor in newest_first:
-        newer = newest.setdefault((factor.kind, factor.code), factor)
-        if _is_repeatable(factor, knowledge) and _is_older(factor, newer):
+        said = _said(factor, knowledge, as_of)
+        if said and _is_older(factor, newest.setdefault(said, factor)):
             what = f"a newer record of {factor.kind} by the same code is used"
             aside.append(_factor_aside(factor, ProblemCode.SUPERSEDED, what))
         else:
@@ -177,11 +183,15 @@ def _without_repeats(
     return tuple(kept), aside
 
 
-def _is_repeatable(factor: RiskFactor, knowledge: Knowledge) -> bool:
-    if factor.kind in _EACH_RECORD_TELLS:
-        return False
+def _said(factor: RiskFactor, knowledge: Knowledge, as_of: datetime) -> tuple[object, ...]:
+    """What a newer record would say again; empty where each record tells something of its own."""
     system, _, code = factor.code.partition("|")
-    return factor.resource.startswith("Procedure/") or (system, code) in knowledge.factor_answers
+    if (system, code) in knowledge.factor_answers:
+        return () if factor.kind in _EACH_ANSWER_TELLS else (factor.kind, factor.code)
+    if factor.kind in _EVENTS or factor.kind in _COURSES:
+        return ()
+    holds = factor.until.is_after(as_of) if factor.until else not factor.ended
+    return factor.kind, factor.code, factor.present, holds
 
 
 def _is_older(factor: RiskFactor, newer: RiskFactor) -> bool:

@@ -134,8 +134,10 @@ def _answer(number: int, day: str | None, *, present: bool = True, kind: str = "
     return replace(made, code=code)
 
 
-def _dialysis(day: str, kind: str = "dialysis") -> RiskFactor:
-    return replace(factor(kind, since=time(day), resource=f"Procedure/{day}"), code="http://snomed.info/sct|265764009")
+def _record(kind: str, day: str, **fields: Any) -> RiskFactor:
+    return replace(
+        factor(kind, since=time(day), resource=f"Procedure/{day}"), code="http://snomed.info/sct|1", **fields
+    )
 
 
 def test_only_the_newest_answer_to_a_question_counts() -> None:
@@ -161,17 +163,24 @@ def test_a_pregnancy_is_not_forgotten_when_it_is_over() -> None:
     assert len(gathered(factors=answers).profile.factors) == 2
 
 
-def test_a_procedure_done_again_and_again_counts_once() -> None:
-    sessions = [_dialysis("2026-05-01"), _dialysis("2026-05-03"), _dialysis("2026-05-05")]
+def test_a_lasting_state_recorded_again_and_again_counts_once() -> None:
+    sessions = [_record("dialysis", day) for day in ("2026-05-01", "2026-05-03", "2026-05-05")]
     outcome = gathered(factors=sessions)
     assert outcome.profile.factors == (sessions[-1],)
     assert [problem.code for problem in outcome.set_aside] == [ProblemCode.SUPERSEDED] * 2
 
 
-def test_every_fracture_and_every_condition_counts() -> None:
-    operations = [_dialysis("2019-05-01", "fracture"), _dialysis("2026-05-03", "fracture")]
-    conditions = [replace(session, resource=f"Condition/{n}") for n, session in enumerate(operations)]
-    assert len(gathered(factors=[*operations, *conditions]).profile.factors) == 4
+def test_a_newer_record_that_is_over_does_not_hide_an_older_one_that_holds() -> None:
+    taken = _record("thiazide", "2025-01-01")
+    stopped = _record("thiazide", "2026-01-01", until=time("2026-02-01"))
+    ended = _record("thiazide", "2024-01-01", ended=True)
+    assert gathered(factors=[taken, stopped, ended]).profile.factors == (stopped, taken)
+
+
+@pytest.mark.parametrize("kind", ["fracture", "antiresorptive", "glucocorticoid", "pregnancy", "falls"])
+def test_events_and_courses_of_treatment_all_count(kind: str) -> None:
+    records = [_record(kind, "2024-05-01"), _record(kind, "2026-05-03")]
+    assert len(gathered(factors=records).profile.factors) == 2
 
 
 def test_a_preliminary_result_makes_the_profile_preliminary() -> None:
