@@ -54,8 +54,9 @@ def _refusal(result: MarkerResult, knowledge: Knowledge, *, of_child: bool, is_g
 
 
 def _is_child(patient: Patient, moment: datetime, knowledge: Knowledge) -> bool:
-    age = age_at(patient.birth_date, moment)
-    return age is not None and age < knowledge.number("adult_age")
+    """Whether the patient cannot have been an adult; of a coarse birth date the earliest day is taken."""
+    born = patient.birth_date
+    return born is not None and _years(born.earliest.date(), moment.date()) < knowledge.number("adult_age")
 
 
 def _years(birth: date, day: date) -> int:

@@ -35,11 +35,12 @@ def test_a_height_of_childhood_is_not_the_height_of_the_adult() -> None:
     assert [problem.code for problem in aside] == [ProblemCode.TOO_OLD]
 
 
-def test_the_weight_of_a_newborn_is_old_and_not_implausible() -> None:
+@pytest.mark.parametrize("born", ["1963-01-01", "1963"])
+def test_the_weight_of_a_newborn_is_old_and_not_implausible(born: str) -> None:
     weight = recognise(lab("29463-7", quantity("3.6", "kg")), knowledge(), RecognitionOptions())
     assert isinstance(weight, MarkerResult)
     at_birth = marker("weight", "3.6", effective=time("1963-01-01"))
-    assert [problem.code for problem in sorted_out(at_birth)[1]] == [ProblemCode.TOO_OLD]
+    assert [problem.code for problem in sorted_out(at_birth, born)[1]] == [ProblemCode.TOO_OLD]
 
 
 @pytest.mark.parametrize("born", ["1963-01-01", "2008-01-01", None])
