@@ -1,0 +1,121 @@
+"""What the command says about itself, to people at a terminal and to scripts."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from adapter import __version__
+from adapter.entrypoints.cli import main
+from tests.entrypoints.building import AS_OF, LOW, in_a_process, run, saved
+
+COMMANDS = [
+    [],
+    ["convert"],
+    ["explain"],
+    ["coverage"],
+    ["mappings"],
+    ["mappings", "check"],
+    ["mappings", "show"],
+    ["mappings", "export"],
+]
+
+
+def test_every_command_is_listed_here() -> None:
+    assert main.commands.keys() == {command[0] for command in COMMANDS if command}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_every_command_explains_itself(command: list[str], flag: str) -> None:
+    result = run(*command, flag)
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Usage: ")
+    assert len(result.stdout.splitlines()) >= 8
+
+
+@pytest.mark.parametrize("command", [each for each in COMMANDS if each and each != ["mappings"]], ids=" ".join)
+def test_every_command_shows_an_example(command: list[str]) -> None:
+    assert f"osteo-fhir {' '.join(command)}" in run(*command, "--help").stdout.replace("\n  ", " ")
+
+
+def test_every_option_has_words_of_its_own() -> None:
+    commands = [*main.commands.values(), *main.commands["mappings"].commands.values()]  # type: ignore[attr-defined]
+    for command in commands:
+        for option in command.params:
+            if option.param_type_name == "option":
+                assert option.help, f"{command.name} {option.name}"
+
+
+def test_the_version_is_the_packages_own() -> None:
+    assert run("--version").stdout == f"osteo-fhir, version {__version__}\n"
+
+
+def test_without_a_command_the_commands_are_shown() -> None:
+    result = run()
+
+    assert result.exit_code == 2
+    assert "convert" in result.stderr + result.stdout
+
+
+def test_an_unknown_command_is_a_wrong_call() -> None:
+    assert run("assess").exit_code == 2
+
+
+def test_help_needs_nothing_that_takes_time_to_load() -> None:
+    heavy = "('pydantic', 'fhir', 'msgspec', 'requests', 'decimal')"
+    program = f"""
+import sys
+from adapter.entrypoints.cli import main
+try:
+    main(["--help"])
+finally:
+    print([name for name in {heavy} if name in sys.modules])
+"""
+    assert in_a_process(program=program).stdout.endswith(b"[]\n")
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Path:
+    """A folder of two files."""
+    for name in ("a", "b"):
+        saved(tmp_path / "in" / f"{name}.json", LOW)
+    return tmp_path / "in"
+
+
+def test_progress_is_shown_on_a_terminal(two: Path) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        in_a_process("convert", two, *AS_OF, stderr=theirs)
+        shown = os.read(ours, 65536)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+    assert b"Reading" in shown
+    assert b"1 patient" in shown
+
+
+def test_no_progress_is_shown_to_scripts(two: Path) -> None:
+    assert b"Reading" not in in_a_process("convert", two, *AS_OF, stderr=subprocess.PIPE).stderr
+
+
+def test_a_reader_that_goes_away_is_no_traceback(two: Path) -> None:
+    program = f"""
+import os, sys
+reader, writer = os.pipe()
+os.dup2(writer, 1)
+os.close(reader)
+sys.argv[0] = "osteo-fhir"
+from adapter.entrypoints.cli import main
+main(["convert", {str(two)!r}, "--as-of", "2026-06-15"])
+"""
+    result = in_a_process(program=program)
+
+    assert result.returncode == 1
+    assert b"Traceback" not in result.stderr
