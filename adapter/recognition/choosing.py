@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -107,12 +107,15 @@ def _without_place(result: MarkerResult) -> str:
 
 def _orderable(results: Sequence[MarkerResult], *, use_issued: bool) -> tuple[list[MarkerResult], list[Problem]]:
     """Leave out a result whose coarse date overlaps a more precise one: their order cannot be said."""
+    times = {time for result in results if (time := time_of(result, use_issued=use_issued))}
+    # Thousands of results are mostly of one precision, and then none of them need be held against every other.
+    finest = min(map(_width, times), default=timedelta(0))
+    unclear = {time for time in times if _width(time) > finest and any(_is_finer(other, time) for other in times)}
     ordered: list[MarkerResult] = []
     aside: list[Problem] = []
     for result in results:
         mine = time_of(result, use_issued=use_issued)
-        others = [time_of(other, use_issued=use_issued) for other in results if other is not result]
-        if mine and any(other and _is_finer(other, mine) for other in others):
+        if mine in unclear:
             what = f"{mine.text} cannot be ordered against a more precise time"
             aside.append(_aside(result, ProblemCode.SUPERSEDED, what, Severity.INFORMATION))
         else:
@@ -122,7 +125,11 @@ def _orderable(results: Sequence[MarkerResult], *, use_issued: bool) -> tuple[li
 
 def _is_finer(other: ClinicalTime, mine: ClinicalTime) -> bool:
     overlaps = mine.earliest <= other.latest and other.earliest <= mine.latest
-    return overlaps and (other.latest - other.earliest) < (mine.latest - mine.earliest)
+    return overlaps and _width(other) < _width(mine)
+
+
+def _width(time: ClinicalTime) -> timedelta:
+    return time.latest - time.earliest
 
 
 def _rank(result: MarkerResult, *, use_issued: bool) -> tuple[datetime, int, int, bool, datetime, datetime]:

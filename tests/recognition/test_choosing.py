@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from time import perf_counter
+
 from adapter.clinical.results import MarkerResult
 from adapter.problems import Problem, ProblemCode
 from adapter.recognition.choosing import dated, newest_usable, without_duplicates
@@ -38,6 +41,23 @@ def test_on_one_time_the_later_issued_wins() -> None:
 def test_equal_standing_and_different_values_are_a_conflict_and_neither_counts() -> None:
     one, other = marker("ctx", "300", resource="Observation/a"), marker("ctx", "400", resource="Observation/b")
     assert chosen(one, other) == (None, [ProblemCode.CONFLICT, ProblemCode.CONFLICT])
+
+
+def test_copies_that_differ_in_fasting_contradict_each_other() -> None:
+    one = marker("ctx", "300", resource="Observation/a", fasting=True)
+    other = marker("ctx", "300", resource="Observation/b", fasting=False)
+    assert chosen(one, other) == (None, [ProblemCode.CONFLICT, ProblemCode.CONFLICT])
+
+
+def test_thousands_of_results_are_chosen_from_without_comparing_all_with_all() -> None:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    times = [time((start + timedelta(minutes=minute)).isoformat()) for minute in range(20_000)]
+    many = [marker("ctx", "300", effective=when, resource=f"Observation/{n}") for n, when in enumerate(times)]
+    began = perf_counter()
+    newest, _ = newest_usable(many, use_issued=False)
+    assert newest is many[-1]
+    # All with all took minutes, so this bound is far from both.
+    assert perf_counter() - began < 15
 
 
 def test_equal_standing_and_equal_values_are_one_result() -> None:
