@@ -13,10 +13,14 @@ from decimal import ROUND_HALF_UP, Decimal
 from adapter.clinical.values import Interval
 
 _ONE_DECIMAL = Decimal("0.1")
+# Digits before the decimal point. Beyond 28 of them, Decimal's own precision, rounding would be an error.
+_FAR_BEYOND = 12
 
 
 def rounded(value: Decimal) -> Decimal:
-    """The value to one decimal, halves away from zero."""
+    """The value to one decimal, halves away from zero; a number far beyond every threshold stays as it is."""
+    if value.adjusted() > _FAR_BEYOND:
+        return value
     return value.quantize(_ONE_DECIMAL, ROUND_HALF_UP)
 
 
