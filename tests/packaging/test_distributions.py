@@ -7,8 +7,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from adapter.mapping_files import load_knowledge
 
+from adapter.mapping_files import load_knowledge
 from tests.packaging.installing import DEPENDENCIES, Installed, run
 
 # One worker builds for all of these.
