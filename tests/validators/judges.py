@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,8 +22,9 @@ from pyrofile_validator.config import ValidatorConfig
 
 _FOLDER = Path(__file__).parent
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
-# A reference leads out of the one file that is judged; that is what references are for.
-_EXPECTED = {"reference.unresolved"}
+# A reference leads out of the one file that is judged, or off the server; that is what references are for.
+_EXPECTED = {"reference.unresolved", "reference.external"}
+_LEADS_ELSEWHERE = re.compile('Invalid reference: got "(urn:uuid:|https?:)')
 
 
 def assert_valid_r4(resources: Sequence[Mapping[str, Any]]) -> None:
@@ -41,11 +43,11 @@ def node_complaints(resources: Iterable[Mapping[str, Any]]) -> list[str]:
     issues = [(verdict["resource"], issue) for verdict in verdicts for issue in verdict["issues"]]
     has_errors = any(issue["severity"] in {"error", "fatal"} for _, issue in issues)
     assert has_errors == (judged.returncode == 1), "the exit code says whether there was an error"
-    # It warns of each urn:uuid, for it does not look where in the Bundle it leads.
+    # It warns of each urn:uuid, for it does not look where in the Bundle it leads, and takes "https:" for a type.
     return [
         f"{resource} {issue['where']}: {issue['what']}"
         for resource, issue in issues
-        if 'Invalid reference: got "urn:uuid:' not in issue["what"]
+        if not _LEADS_ELSEWHERE.search(issue["what"])
     ]
 
 

@@ -28,6 +28,10 @@ def test_a_valid_resource_passes_every_judge() -> None:
     assert_valid_r4([_risk_assessment()])
 
 
+def test_a_patient_on_another_server_is_no_fault() -> None:
+    assert_valid_r4([_risk_assessment(subject={"reference": "https://example.org/fhir/Patient/1"})])
+
+
 @pytest.mark.parametrize(
     ("changed", "complaint"),
     [
@@ -47,6 +51,7 @@ def test_the_node_judge_evaluates_invariants_and_structure(changed: dict[str, An
         ({"status": "banana"}, "'banana' is not in required ValueSet"),
         ({"basis": [{"reference": "Observation/a b"}]}, "Invalid reference"),
         ({"subject": {"reference": "Observation/1"}}, "does not match allowed target"),
+        ({"subject": {"reference": "https://example.org/fhir/Observation/1"}}, "does not match allowed target"),
         ({"certainty": "high"}, "certainty"),
     ],
 )
