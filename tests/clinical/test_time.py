@@ -32,7 +32,8 @@ def test_the_precision_given_is_the_precision_kept(text: str, precision: Precisi
 
 @pytest.mark.parametrize(
     "text",
-    ["", "0000", "0000-01-01", "2026-02-30", "2026-13", "2026-03-15T24:00:00Z", "2026-03-15T08:30:00+15:00", "last May",
+    ["", "0000", "0000-01-01", "2026-02-30", "2026-02-30T08:00:00Z", "0001-01-01T00:00:00+13:00", "2026-13",
+     "2026-03-15T24:00:00Z", "2026-03-15T08:30:00+15:00", "last May",
      "٢٠٢٦", "20260315", "0001-01-01T00:00:00+14:00"],
 )  # fmt: skip
 def test_what_is_no_time_is_refused(text: str) -> None:
