@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from adapter import __version__
+from adapter.entrypoints.lazy import LazyGroup
 
 if TYPE_CHECKING:
     from adapter.fhir.releases import Release
@@ -76,7 +77,11 @@ def _assessing(command: _Command) -> _Command:
     return command
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+# name → where it lives, and its line in the list of commands.
+_LATER: dict[str, tuple[str, str]] = {}
+
+
+@click.group(cls=LazyGroup, later=_LATER, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="osteo-fhir")
 def main() -> None:
     """Read FHIR bone-marker results, assess osteoporosis risk, write a FHIR RiskAssessment.
