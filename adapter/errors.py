@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class AdapterError(Exception):
     """The run cannot go on; the class says who must act."""
@@ -21,3 +23,34 @@ class InputUnreadable(AdapterError):
 
 class OutputRefused(AdapterError):
     """The operator must choose another place to write, or allow overwriting."""
+
+
+class LedgerUnusable(AdapterError):
+    """The operator must give the ledger another place: the disk is full, read-only, or the file is not ours."""
+
+
+class ServerError(AdapterError):
+    """The server's administrator, or time, must help; the text names no patient.
+
+    Attributes:
+        code: What happened, in one word: ``unreachable``, ``cross-origin-link``, ``unexpected-content``, ``http-404`` …
+        status: The HTTP status; 0 where no answer came.
+        may_retry: Whether the same request may succeed later.
+        issues: What the server's OperationOutcome says: severity, code and expression of each issue, never its words.
+        request_id: What the server calls the exchange, for its administrator's logs.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        code: str,
+        status: int = 0,
+        may_retry: bool = False,
+        issues: Sequence[str] = (),
+        request_id: str = "",
+    ) -> None:
+        """Say what happened, and all that helps to find out why."""
+        super().__init__(what)
+        self.code, self.status, self.may_retry = code, status, may_retry
+        self.issues, self.request_id = tuple(issues), request_id
