@@ -28,6 +28,11 @@ class ProblemCode(StrEnum):
     DELETED = "deleted"
     BUNDLE_DUPLICATE = "bundle-duplicate"
     FULL_URL_MISMATCH = "full-url-mismatch"
+    # the server
+    SEARCH_INCOMPLETE = "search-incomplete"
+    PARAMETER_IGNORED = "parameter-ignored"
+    WAY_CHANGED = "way-changed"
+    CLOCK_DIFFERS = "clock-differs"
     # the resource as a whole
     STATUS_NOT_USABLE = "status-not-usable"
     MODIFIER_UNKNOWN = "modifier-unknown"
@@ -77,6 +82,11 @@ class ProblemCode(StrEnum):
     SCORES_CONTRADICT = "scores-contradict"
     FACTOR_NOT_USABLE = "factor-not-usable"
     NOT_UNDERSTOOD = "not-understood"
+    # writing to a server
+    WAY_REFUSED = "way-refused"
+    ANSWER_UNCLEAR = "answer-unclear"
+    WRITTEN_TWICE = "written-twice"
+    EDITED_SINCE = "edited-since"
 
 
 class Problem(msgspec.Struct, frozen=True, gc=False):
