@@ -1,0 +1,178 @@
+"""Fetch what the assessment of one patient needs, in few requests, and know whether all of it came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+
+import msgspec
+
+from adapter.errors import ServerError
+from adapter.fhir.reading import Source
+from adapter.fhir.references import literal
+from adapter.fhir_server.client import FhirServer, Found
+from adapter.job.answers import Delivered, as_page, bases, delivered, single, undelivered
+from adapter.job.asking import Question, questions
+
+# Panels within panels: what a member of a member leads to is read, and no deeper.
+_DEPTH = 3
+# An ``_id`` of 64 characters each keeps the address below 2 000 characters.
+_IDS_AT_ONCE = 25
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What is asked about every patient.
+
+    Attributes:
+        codes: What ``known_codes`` gave.
+        page_size: Entries a page; 0 leaves it to the server.
+    """
+
+    codes: tuple[str, ...]
+    page_size: int = 0
+
+
+class Fetched(msgspec.Struct, frozen=True):
+    """What a server said about one patient.
+
+    Attributes:
+        sources: The answers as they came, without what belongs to somebody else.
+        shortfalls: Why this is not all there is: what was asked for, and the code of what went wrong.
+        found: Whether the server knows the patient.
+        held: The raw bytes of every resource that came and is the patient's, by ``Type/id``.
+        foreign: How many entries were left out since they are somebody else's.
+    """
+
+    sources: tuple[Source, ...] = ()
+    shortfalls: tuple[str, ...] = ()
+    found: bool = True
+    held: Mapping[str, bytes] = {}
+    foreign: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that was asked for came."""
+        return not self.shortfalls
+
+
+def fetch_patient(server: FhirServer, patient: str, wanted: Wanted) -> Fetched:
+    """What the assessment of a patient needs.
+
+    Args:
+        server: Where from.
+        patient: ``Patient/1``.
+        wanted: What is asked about every patient.
+
+    Raises:
+        ServerError: The server cannot be reached, or refuses us altogether.
+    """
+    person = server.read(patient)
+    if person is None:
+        return Fetched(found=False)
+    inquiry = _Inquiry(server, patient)
+    inquiry.keep("Patient", [single(person.body)])
+    for question in questions(patient, wanted.codes, server.capabilities().types, page_size=wanted.page_size):
+        inquiry.ask(question)
+    inquiry.follow()
+    inquiry.identify()
+    return inquiry.answer()
+
+
+class _Inquiry:
+    """One patient's answers while they come in."""
+
+    def __init__(self, server: FhirServer, patient: str) -> None:
+        self._server = server
+        self._patient = patient
+        self._pages: list[tuple[Source, list[Delivered]]] = []
+        self._shortfalls: list[str] = []
+
+    def keep(self, name: str, entries: list[Delivered]) -> None:
+        """Take in resources that came without a page around them."""
+        self._pages.append((as_page(name, entries), entries))
+
+    def ask(self, question: Question) -> None:
+        """Search, and note what is missing of the answer."""
+        try:
+            found = self._server.search(question.resource_type, question.parameters)
+        except ServerError as error:
+            if error.may_retry:
+                raise
+            self._shortfalls.append(f"{question.resource_type}: {error.code}")
+            return
+        self._take(question.resource_type, found)
+
+    def follow(self) -> None:
+        """Ask for what the answers lead to and do not hold: samples, members of panels, medicines."""
+        asked: set[str] = set()
+        for _ in range(_DEPTH):
+            missing = [each for each in undelivered(self._entries, self._own) if each not in asked]
+            if not missing:
+                return
+            asked.update(missing)
+            for question in _by_id(missing):
+                self.ask(question)
+
+    def identify(self) -> None:
+        """Ask who else bears an identifier that stands for a subject: it must not fit two patients."""
+        names = {name: None for each in self._entries for name in each.identifiers}
+        for name in names:
+            self.ask(Question("Patient", (("identifier", name),)))
+
+    def answer(self) -> Fetched:
+        """Everything that came, without what belongs to somebody else."""
+        own = self._own
+        everything = bases(self._entries)
+        if not everything <= own:
+            self._shortfalls.append("answers: several-servers")
+        sources: list[Source] = []
+        held: dict[str, bytes] = {}
+        foreign = 0
+        for source, entries in self._pages:
+            kept = [each for each in entries if self._belongs(each, own)]
+            foreign += len(entries) - len(kept)
+            held |= {each.local: each.raw for each in kept}
+            untouched = len(kept) == len(entries) and len(everything) < 2
+            sources.append(source if untouched else as_page(source.name, kept))
+        return Fetched(tuple(sources), tuple(dict.fromkeys(self._shortfalls)), True, held, foreign)
+
+    @property
+    def _entries(self) -> list[Delivered]:
+        return [each for _, entries in self._pages for each in entries]
+
+    @property
+    def _own(self) -> frozenset[str]:
+        """What the server calls itself: our address of it, or another one if every answer agrees on that.
+
+        Behind a proxy a server may give its inner address in every fullUrl.
+        """
+        addresses = {each.base for each in self._entries} - {""}
+        return frozenset({self._server.base} | (addresses if len(addresses) == 1 else set()))
+
+    def _take(self, name: str, found: Found) -> None:
+        self._shortfalls += [f"{name}: {problem.code}" for problem in found.problems if not found.complete]
+        if not found.complete and not found.problems:
+            self._shortfalls.append(f"{name}: incomplete")
+        for page in found.pages:
+            entries = delivered(page)
+            if entries is None:
+                self._shortfalls.append(f"{name}: unexpected-content")
+            else:
+                self._pages.append((page, entries))
+
+    def _belongs(self, entry: Delivered, own: frozenset[str]) -> bool:
+        """Whether an entry may be the patient's: it says so, or it names nobody, and the pipeline judges it."""
+        if entry.base and entry.base not in own:
+            return False
+        subject = literal(entry.subject)
+        if subject is None:
+            return True
+        return subject.local == self._patient and subject.base in {"", *own}
+
+
+def _by_id(missing: Sequence[str]) -> Iterator[Question]:
+    """Few searches for many resources."""
+    for name, links in groupby(sorted(missing), key=lambda each: each.partition("/")[0]):
+        ids = [link.partition("/")[2] for link in links]
+        for start in range(0, len(ids), _IDS_AT_ONCE):
+            yield Question(name, (("_id", ",".join(ids[start : start + _IDS_AT_ONCE])),))
