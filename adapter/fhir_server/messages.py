@@ -9,12 +9,17 @@ import msgspec
 
 
 class Request(msgspec.Struct, frozen=True):
-    """One HTTP request as it is to be sent; header names in any case."""
+    """One HTTP request as it is to be sent; header names in any case.
+
+    Attributes:
+        is_repeatable: A POST that twice does no more than once: a transaction of conditional creates.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str] = {}
     body: bytes = b""
+    is_repeatable: bool = False
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -24,6 +29,30 @@ class Response(msgspec.Struct, frozen=True):
     headers: Mapping[str, str] = {}
     body: bytes = b""
     url: str = ""
+
+
+class Authorisation(Protocol):
+    """Credentials that belong to one origin and are sent nowhere else."""
+
+    def headers(self, url: str) -> Mapping[str, str]:
+        """What to send along to this URL; nothing to another origin than the credentials' own."""
+        ...
+
+    def refused(self, url: str) -> bool:
+        """After a 401: whether there are new credentials now, so that one more try makes sense."""
+        ...
+
+
+class NoAuthorisation:
+    """A server that wants no credentials."""
+
+    def headers(self, url: str) -> Mapping[str, str]:
+        """Nothing."""
+        return {}
+
+    def refused(self, url: str) -> bool:
+        """There is nothing else to offer."""
+        return False
 
 
 class Transport(Protocol):

@@ -1,0 +1,153 @@
+"""What an answer means: a success, or an error that says who can help."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from adapter.errors import ServerError
+from adapter.fhir_server.messages import Response
+
+# Oracle answers the second-last by its old name; others leave FHIR out.
+_JSON_TYPES = frozenset({"application/fhir+json", "application/json", "application/json+fhir", "text/json"})
+_NDJSON_TYPES = frozenset({"application/fhir+ndjson", "application/ndjson", "application/x-ndjson"})
+# Worth another try, whatever the status (hl7.org/fhir/R4/valueset-issue-type.html).
+TRANSIENT_ISSUES = frozenset({"lock-error", "transient", "throttled", "timeout", "no-store", "incomplete"})
+TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+_GRAVE = frozenset({"fatal", "error"})
+_ADVICE = {
+    401: "the credentials were refused; check the authorisation settings",
+    403: "the credentials do not allow this; ask the administrator for the scope",
+    404: "not found; check the base address",
+    405: "the server does not allow this interaction",
+    409: "the server reports a conflict with another change",
+    410: "the resource is gone",
+    412: "a precondition failed",
+    413: "the request is too large for the server",
+    415: "the server does not take this content type",
+    422: "the server refuses the content by its own rules",
+    429: "the server asks for fewer requests",
+}
+_DEMANDED = re.compile(r"\b(category|status)\b", re.IGNORECASE)
+
+
+class Issue(msgspec.Struct, frozen=True):
+    """One issue of an OperationOutcome, without its words: they may name the patient."""
+
+    severity: str = ""
+    code: str = ""
+    expression: tuple[str, ...] = ()
+
+    def told(self) -> str:
+        """Severity, code and element in one word group."""
+        return " ".join((self.severity, self.code, *self.expression)).strip()
+
+
+class Words(msgspec.Struct, frozen=True):
+    """What an issue says for people; read to find a demanded parameter, never shown."""
+
+    text: str = ""
+
+
+class _WordedIssue(msgspec.Struct, frozen=True):
+    severity: str = ""
+    code: str = ""
+    expression: tuple[str, ...] = ()
+    diagnostics: str = ""
+    details: Words = Words()
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """An OperationOutcome as far as it is read."""
+
+    resourceType: str = ""  # noqa: N815 - FHIR's name
+    issue: tuple[_WordedIssue, ...] = ()
+
+    @property
+    def issues(self) -> tuple[Issue, ...]:
+        """Its issues without words."""
+        return tuple(Issue(each.severity, each.code, each.expression) for each in self.issue)
+
+    @property
+    def is_grave(self) -> bool:
+        """Whether it says that something failed."""
+        return any(each.severity in _GRAVE for each in self.issue)
+
+
+def outcome_of(body: bytes) -> Outcome:
+    """The OperationOutcome in a body; an empty one where there is none."""
+    try:
+        found = msgspec.json.decode(body, type=Outcome)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Outcome()
+    return found if found.resourceType == "OperationOutcome" else Outcome()
+
+
+def checked(response: Response, *, kinds: Sequence[str] = ()) -> Response:
+    """The answer, if it is one that a FHIR server gives on success.
+
+    Args:
+        response: What came.
+        kinds: Content types that are taken beside JSON's.
+
+    Raises:
+        ServerError: The status says no, or the content is none of FHIR's: a login page is not "no data".
+    """
+    if not 200 <= response.status < 300:
+        raise error_of(response)
+    kind = content_type(response)
+    if response.body.strip() and kind and kind not in _JSON_TYPES and kind not in kinds:
+        what = "expected FHIR JSON, found another content type, perhaps the page of a login or a proxy"
+        raise ServerError(what, code="unexpected-content", status=response.status, request_id=request_id(response))
+    if response.body.lstrip()[:1] == b"<":
+        what = "the answer is called JSON and is markup"
+        raise ServerError(what, code="unexpected-content", status=response.status, request_id=request_id(response))
+    return response
+
+
+def ndjson_types() -> frozenset[str]:
+    """The names under which servers send NDJSON."""
+    return _NDJSON_TYPES
+
+
+def error_of(response: Response) -> ServerError:
+    """The error that an answer stands for, with the issues of its OperationOutcome."""
+    issues = outcome_of(response.body).issues
+    status = response.status
+    told = "; ".join(issue.told() for issue in issues[:5])
+    advice = _ADVICE.get(status, "the server failed" if status >= 500 else "the server refused")
+    return ServerError(
+        f"HTTP {status}: {advice}{f' ({told})' if told else ''}",
+        code=f"http-{status}",
+        status=status,
+        may_retry=is_transient(response),
+        issues=[issue.told() for issue in issues],
+        request_id=request_id(response),
+    )
+
+
+def is_transient(response: Response) -> bool:
+    """Whether time may mend it: by the status, or by an issue that says so under any status."""
+    if response.status in TRANSIENT_STATUSES or response.status == 423:
+        return True
+    return response.status >= 400 and any(issue.code in TRANSIENT_ISSUES for issue in outcome_of(response.body).issues)
+
+
+def demanded_parameters(response: Response) -> tuple[str, ...]:
+    """The search parameters that a refusal names as missing: ``category``, ``status`` (US Core servers do)."""
+    if response.status not in (400, 403, 422):
+        return ()
+    words = [f"{each.diagnostics} {each.details.text}" for each in outcome_of(response.body).issue]
+    return tuple(dict.fromkeys(found.lower() for text in words for found in _DEMANDED.findall(text)))
+
+
+def content_type(response: Response) -> str:
+    """The media type without its parameters."""
+    return response.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def request_id(response: Response) -> str:
+    """What the server calls the exchange."""
+    return response.headers.get("x-request-id", "")[:100]

@@ -1,0 +1,134 @@
+"""The only place that speaks HTTP: ``requests`` beneath, one session a thread, limits on all that comes in."""
+
+from __future__ import annotations
+
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import requests
+from requests.adapters import BaseAdapter
+from urllib3.exceptions import HTTPError
+
+from adapter.errors import ServerError
+from adapter.fhir_server.messages import Request, Response
+
+_CHUNK = 65536
+_COMPRESSED = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+
+
+class Wire(msgspec.Struct, frozen=True):
+    """How the connection is made.
+
+    Attributes:
+        ca_bundle: Certificates to trust instead of the system's; verification itself is never off.
+        client_certificate, client_key: Files for mutual TLS.
+        use_proxies: Take proxies from the environment; otherwise nothing is taken from there, netrc neither.
+        most_bytes: The largest body, after decompression.
+        connect_seconds: How long a connection may take to be made.
+    """
+
+    ca_bundle: Path | None = None
+    client_certificate: Path | None = None
+    client_key: Path | None = None
+    use_proxies: bool = False
+    most_bytes: int = 256 * 1024 * 1024
+    connect_seconds: float = 10
+
+
+class RequestsTransport:
+    """Carries requests by the library ``requests``; safe for threads."""
+
+    def __init__(self, wire: Wire = Wire(), *, mount: BaseAdapter | None = None) -> None:  # noqa: B008 - frozen
+        """Take the wire's settings, and in tests an adapter that answers instead of the network."""
+        self._wire = wire
+        self._mount = mount
+        self._local = threading.local()
+
+    def send(self, request: Request, *, seconds: float) -> Response:
+        """One exchange; the body is read within the time and the size allowed, else a ``ServerError``."""
+        deadline = time.monotonic() + seconds
+        try:
+            with self._session().request(
+                request.method,
+                request.url,
+                headers=dict(request.headers),
+                data=request.body or None,
+                timeout=(min(self._wire.connect_seconds, seconds), seconds),
+                allow_redirects=False,
+                stream=True,
+            ) as answer:
+                body = self._read(answer, deadline)
+                headers = {name.lower(): value for name, value in answer.headers.items()}
+                return Response(answer.status_code, headers, body, request.url)
+        except requests.exceptions.SSLError as error:
+            what = "the server's certificate is not trusted, or it refuses ours; see the settings for certificates"
+            raise ServerError(what, code="tls-refused") from error
+        except (requests.RequestException, HTTPError, OSError) as error:
+            raise ServerError(f"no answer came ({_kind(error)})", code="unreachable", may_retry=True) from error
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = requests.Session()
+            # Otherwise requests would take credentials from ~/.netrc and proxies from the environment.
+            session.trust_env = self._wire.use_proxies
+            session.verify = str(self._wire.ca_bundle) if self._wire.ca_bundle else True
+            if self._wire.client_certificate:
+                key = self._wire.client_key or self._wire.client_certificate
+                session.cert = (str(self._wire.client_certificate), str(key))
+            if self._mount is not None:
+                session.mount("https://", self._mount)
+                session.mount("http://", self._mount)
+        return session
+
+    def _read(self, answer: requests.Response, deadline: float) -> bytes:
+        """The body, decompressed here so that a bomb is stopped while it unfolds."""
+        encoding = answer.headers.get("content-encoding", "").strip().lower()
+        parts: list[bytes] = []
+        size = 0
+        for piece in _unpacked(_pieces(answer, deadline), encoding):
+            size += len(piece)
+            if size > self._wire.most_bytes:
+                raise ServerError("the answer is larger than allowed", code="too-large")
+            parts.append(piece)
+        return b"".join(parts)
+
+
+def _pieces(answer: requests.Response, deadline: float) -> Iterator[bytes]:
+    """The body as it arrives; ``read1`` gives what is there, so that a byte a second outlives no deadline."""
+    expected = answer.headers.get("content-length", "")
+    received = 0
+    while piece := answer.raw.read1(_CHUNK, decode_content=False):
+        received += len(piece)
+        if time.monotonic() > deadline:
+            raise ServerError("the answer came too slowly", code="too-slow", may_retry=True)
+        yield piece
+    if expected.isdigit() and answer.request.method != "HEAD" and received < int(expected):
+        raise ServerError("the answer was cut short", code="unreachable", may_retry=True)
+
+
+def _unpacked(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+    if encoding in ("", "identity"):
+        yield from pieces
+        return
+    if encoding not in _COMPRESSED:
+        raise ServerError("the answer is compressed in a way that was not asked for", code="unexpected-content")
+    unpacking = zlib.decompressobj(_COMPRESSED[encoding])
+    try:
+        for piece in pieces:
+            yield unpacking.decompress(piece, _CHUNK)
+            while unpacking.unconsumed_tail:
+                yield unpacking.decompress(unpacking.unconsumed_tail, _CHUNK)
+    except zlib.error as error:
+        raise ServerError("the compressed answer is damaged", code="unexpected-content", may_retry=True) from error
+    if not unpacking.eof:
+        raise ServerError("the compressed answer was cut short", code="unreachable", may_retry=True)
+
+
+def _kind(error: BaseException) -> str:
+    """The kind of failure; its text may hold a URL with what was searched for."""
+    return type(error).__name__
