@@ -83,7 +83,6 @@ class ProblemCode(StrEnum):
     FACTOR_NOT_USABLE = "factor-not-usable"
     NOT_UNDERSTOOD = "not-understood"
     # writing to a server
-    WAY_REFUSED = "way-refused"
     ANSWER_UNCLEAR = "answer-unclear"
     WRITTEN_TWICE = "written-twice"
     EDITED_SINCE = "edited-since"
