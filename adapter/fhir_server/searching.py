@@ -1,0 +1,164 @@
+"""A search from its first page to its last: what is missing is said, never left out in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from adapter.errors import ServerError
+from adapter.fhir.reading import Source
+from adapter.fhir_server.limits import Limits
+from adapter.fhir_server.messages import Response
+from adapter.fhir_server.origins import below, followed
+from adapter.fhir_server.outcomes import checked, demanded_parameters
+from adapter.fhir_server.paging import Page, ignored_parameters, page_of
+from adapter.problems import Problem, ProblemCode, Severity
+
+if TYPE_CHECKING:
+    from adapter.fhir_server.client import FhirServer
+
+JSON = "application/fhir+json"
+ACCEPTED = {"Accept": JSON}
+Parameters = Sequence[tuple[str, str]]
+# What US Core servers demand beside the patient, said by a 400 that names the parameter.
+_DEMANDED = {"category": "laboratory", "status": "final,amended,corrected,preliminary"}
+_CLOCK_SKEW_SECONDS = 60
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What a search gave.
+
+    Attributes:
+        pages: Each page's bytes, named ``Observation?page=2``.
+        problems: What was odd: an ignored parameter, a page that is missing.
+        ignored: Parameters the server did not apply; its answer holds more than was asked for.
+        complete: Whether every page came.
+        server_time: The server's clock at the first page, as an instant; empty if it did not say.
+    """
+
+    pages: tuple[Source, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    ignored: tuple[str, ...] = ()
+    complete: bool = True
+    server_time: str = ""
+
+
+class Search:
+    """One search from its first page to its last."""
+
+    def __init__(self, server: FhirServer, resource_type: str, parameters: Parameters, most: int) -> None:
+        self._server, self._type, self._most = server, resource_type, most
+        self._parameters = [*parameters, ("_count", str(server.limits.page_size))]
+        self._pages: list[Source] = []
+        self._problems: list[Problem] = []
+
+    def found(self) -> Found:
+        """All pages, or as many as came, with a word about the rest."""
+        limits, clock = self._server.limits, self._server.clock
+        started = clock.seconds()
+        answer = self._first()
+        page = page_of(answer.body)
+        ignored = ignored_parameters(self._parameters, page.self)
+        server_time = page.last_updated or _date_of(answer)
+        self._note(ignored, answer, clock.now())
+        seen: set[str] = set()
+        entries, size, complete = 0, 0, True
+        while True:
+            self._pages.append(Source(f"{self._type}?page={len(self._pages) + 1}", answer.body))
+            entries, size = entries + page.entries, size + len(answer.body)
+            if not page.next or (self._most and entries >= self._most):
+                break
+            stop = self._reason_to_stop(page, seen, size, clock.seconds() - started, limits)
+            following = None if stop else self._next(page, answer.url)
+            if following is None:
+                complete = False
+                self._problem(ProblemCode.SEARCH_INCOMPLETE, stop or "a page could not be had", Severity.ERROR)
+                break
+            seen.add(page.next)
+            answer, page = following
+        return Found(
+            pages=tuple(self._pages),
+            problems=tuple(self._problems),
+            ignored=ignored,
+            complete=complete,
+            server_time=server_time,
+        )
+
+    def _first(self) -> Response:
+        """The first page; asked again where the server names a parameter that it cannot do without."""
+        answer = self._ask({**ACCEPTED, "Prefer": "handling=strict"})
+        if answer.status == 400:
+            sent = {name for name, _ in self._parameters}
+            demanded = [name for name in demanded_parameters(answer) if name in _DEMANDED and name not in sent]
+            self._parameters += [(name, _DEMANDED[name]) for name in demanded]
+            told = f"with {' and '.join(demanded)}" if demanded else "without strict handling"
+            self._problem(ProblemCode.WAY_CHANGED, f"the server refused the search; it was asked again {told}")
+            answer = self._ask(ACCEPTED)
+        return checked(answer)
+
+    def _ask(self, headers: Mapping[str, str]) -> Response:
+        server, limits = self._server, self._server.limits
+        url = f"{below(server.base, self._type)}?{query(self._parameters)}"
+        if server.takes_post_search and (limits.always_post or len(url) > limits.longest_url):
+            answer = server.post_search(self._type, self._parameters, headers)
+            if answer.status not in (404, 405, 415, 501):
+                return answer
+            server.refuse_post_search()
+            self._problem(ProblemCode.WAY_CHANGED, "the server takes no search by POST; GET was used")
+        return server.get(url, headers)
+
+    def _next(self, page: Page, asked: str) -> tuple[Response, Page] | None:
+        """The next page by its link, verbatim: it means something to the server alone."""
+        try:
+            answer = checked(self._server.get(followed(page.next, asked), ACCEPTED))
+            return answer, page_of(answer.body)
+        except ServerError as error:
+            self._problem(ProblemCode.SEARCH_INCOMPLETE, f"a page is missing: {error} [{error.code}]", Severity.ERROR)
+            return None
+
+    def _reason_to_stop(self, page: Page, seen: set[str], size: int, seconds: float, limits: Limits) -> str:
+        if page.next in seen:
+            return "the pages lead in a circle"
+        if len(self._pages) >= limits.most_pages:
+            return f"there are more than {limits.most_pages} pages"
+        if size > limits.most_bytes:
+            return f"there are more than {limits.most_bytes} bytes"
+        return "the search took too long" if seconds > limits.search_seconds else ""
+
+    def _note(self, ignored: tuple[str, ...], answer: Response, now: datetime) -> None:
+        if ignored:
+            self._problem(ProblemCode.PARAMETER_IGNORED, f"the server did not apply {', '.join(ignored)}")
+        try:
+            skew = abs((parsedate_to_datetime(answer.headers.get("date", "")) - now).total_seconds())
+        except (TypeError, ValueError):
+            return
+        if skew > _CLOCK_SKEW_SECONDS:
+            self._problem(ProblemCode.CLOCK_DIFFERS, f"by {skew:.0f} s")
+
+    def _problem(self, code: ProblemCode, what: str, severity: Severity = Severity.WARNING) -> None:
+        then = "what is missing was not assessed" if severity is Severity.ERROR else "the answer was used"
+        self._problems.append(Problem(code, f"{self._type}?", what, then, severity=severity, used=True))
+
+
+def token(text: str) -> str:
+    """A value for a search parameter with the signs escaped that mean something there."""
+    for sign in ("\\", ",", "$", "|"):
+        text = text.replace(sign, f"\\{sign}")
+    return text
+
+
+def query(parameters: Parameters) -> str:
+    """The parameters as the part of a URL after the question mark."""
+    return urlencode(parameters, quote_via=quote, safe="")
+
+
+def _date_of(answer: Response) -> str:
+    try:
+        return parsedate_to_datetime(answer.headers.get("date", "")).isoformat()
+    except (TypeError, ValueError):
+        return ""
