@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from typing import BinaryIO
 from uuid import uuid4
 
 import msgspec
@@ -11,7 +12,7 @@ import msgspec
 from adapter.errors import ServerError
 from adapter.fhir_server.capabilities import Capabilities, capabilities_of
 from adapter.fhir_server.limits import Clock, Limits, SystemClock
-from adapter.fhir_server.messages import Authorisation, NoAuthorisation, Request, Response, Transport
+from adapter.fhir_server.messages import Authorisation, Downloads, NoAuthorisation, Request, Response, Transport
 from adapter.fhir_server.origins import below, followed, is_same_origin, reference_url
 from adapter.fhir_server.outcomes import checked, request_id
 from adapter.fhir_server.retrying import wait_before_retry
@@ -119,9 +120,23 @@ class FhirServer:
         request = Request(method, below(self.base, path), all_headers, body, is_repeatable=is_repeatable)
         return checked(self._exchange(request))
 
-    def fetch(self, url: str, headers: Mapping[str, str] = {}, *, with_credentials: bool = True) -> Response:
-        """Get an absolute URL, such as a file of an export: whatever its status, and with credentials only at home."""
-        return self._exchange(Request("GET", url, headers), with_credentials=with_credentials)
+    def fetch(
+        self,
+        url: str,
+        headers: Mapping[str, str] = {},
+        *,
+        with_credentials: bool = True,
+        sink: BinaryIO | None = None,
+    ) -> Response:
+        """Get an absolute URL, such as a file of an export, whatever its status; credentials go only to their origin.
+
+        Args:
+            url: Of any origin: the caller says which are allowed.
+            headers: ``Accept`` …
+            with_credentials: False where the server forbids to send them (``requiresAccessToken``).
+            sink: A file that takes the body of a 200; it is emptied before each try.
+        """
+        return self._exchange(Request("GET", url, headers), with_credentials=with_credentials, sink=sink)
 
     def post_search(self, resource_type: str, parameters: Parameters, headers: Mapping[str, str]) -> Response:
         """One search by POST, its parameters in the body."""
@@ -141,14 +156,14 @@ class FhirServer:
         """Remember that this server takes no posted search."""
         self._refuses_post_search = True
 
-    def _exchange(self, request: Request, *, with_credentials: bool = True) -> Response:
+    def _exchange(self, request: Request, *, with_credentials: bool = True, sink: BinaryIO | None = None) -> Response:
         """Send until there is an answer, follow redirects within the origin, and renew credentials once."""
         deadline = self.clock.seconds() + self.limits.patience.seconds
         renewed = False
         redirects = 0
         attempt = 1
         while True:
-            answer = self._attempt(request, attempt, deadline, with_credentials=with_credentials)
+            answer = self._attempt(request, attempt, deadline, with_credentials=with_credentials, sink=sink)
             if isinstance(answer, Response) and answer.status in _REDIRECTS and "location" in answer.headers:
                 redirects += 1
                 request = _redirected(request, answer, redirects)
@@ -168,7 +183,7 @@ class FhirServer:
             attempt += 1
 
     def _attempt(
-        self, request: Request, attempt: int, deadline: float, *, with_credentials: bool
+        self, request: Request, attempt: int, deadline: float, *, with_credentials: bool, sink: BinaryIO | None
     ) -> Response | ServerError:
         """One exchange, announced without anything about a patient."""
         own_id = str(uuid4())
@@ -185,7 +200,7 @@ class FhirServer:
         seconds = max(1.0, min(self.limits.request_seconds, deadline - start))
         answer: Response | ServerError
         try:
-            answer = self._transport.send(msgspec.structs.replace(request, headers=headers), seconds=seconds)
+            answer = self._carried(msgspec.structs.replace(request, headers=headers), sink, seconds)
         except ServerError as error:
             answer = error
         self._announce(
@@ -200,6 +215,16 @@ class FhirServer:
             )
         )
         return answer
+
+    def _carried(self, request: Request, sink: BinaryIO | None, seconds: float) -> Response:
+        if sink is None:
+            return self._transport.send(request, seconds=seconds)
+        if not isinstance(self._transport, Downloads):
+            raise TypeError("this transport cannot download")
+        sink.seek(0)
+        sink.truncate()
+        # A large file takes longer than any other answer.
+        return self._transport.download(request, sink, seconds=self.limits.search_seconds)
 
 
 def _redirected(request: Request, answer: Response, redirects: int) -> Request:

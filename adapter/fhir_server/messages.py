@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 import msgspec
 
@@ -68,4 +68,13 @@ class Transport(Protocol):
         Raises:
             ServerError: No whole answer came, or it is beyond the limits.
         """
+        ...
+
+
+@runtime_checkable
+class Downloads(Protocol):
+    """A transport that can put a large body straight into a file."""
+
+    def download(self, request: Request, sink: BinaryIO, *, seconds: float) -> Response:
+        """The answer; its body is in the file where the status is 200, else in the answer."""
         ...

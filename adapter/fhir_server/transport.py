@@ -7,6 +7,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 import requests
@@ -17,6 +18,8 @@ from adapter.errors import ServerError
 from adapter.fhir_server.messages import Request, Response
 
 _CHUNK = 65536
+# NDJSON shrinks to a tenth or a twentieth; what unfolds far beyond that is no export.
+_MOST_RATIO = 200
 _COMPRESSED = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
@@ -50,6 +53,13 @@ class RequestsTransport:
 
     def send(self, request: Request, *, seconds: float) -> Response:
         """One exchange; the body is read within the time and the size allowed, else a ``ServerError``."""
+        return self._exchange(request, seconds, None)
+
+    def download(self, request: Request, sink: BinaryIO, *, seconds: float) -> Response:
+        """One exchange whose body, if the status is 200, goes to a file as it arrives."""
+        return self._exchange(request, seconds, sink)
+
+    def _exchange(self, request: Request, seconds: float, sink: BinaryIO | None) -> Response:
         deadline = time.monotonic() + seconds
         try:
             with self._session().request(
@@ -61,7 +71,7 @@ class RequestsTransport:
                 allow_redirects=False,
                 stream=True,
             ) as answer:
-                body = self._read(answer, deadline)
+                body = self._read(answer, deadline, sink if answer.status_code == 200 else None)
                 headers = {name.lower(): value for name, value in answer.headers.items()}
                 return Response(answer.status_code, headers, body, request.url)
         except requests.exceptions.SSLError as error:
@@ -85,16 +95,17 @@ class RequestsTransport:
                 session.mount("http://", self._mount)
         return session
 
-    def _read(self, answer: requests.Response, deadline: float) -> bytes:
-        """The body, decompressed here so that a bomb is stopped while it unfolds."""
+    def _read(self, answer: requests.Response, deadline: float, sink: BinaryIO | None) -> bytes:
+        """The body, decompressed here so that a bomb is stopped while it unfolds; nothing, where it went to a file."""
         encoding = answer.headers.get("content-encoding", "").strip().lower()
         parts: list[bytes] = []
+        put = parts.append if sink is None else sink.write
         size = 0
         for piece in _unpacked(_pieces(answer, deadline), encoding):
             size += len(piece)
-            if size > self._wire.most_bytes:
+            if size > self._wire.most_bytes and (sink is None or size > _MOST_RATIO * answer.raw.tell()):
                 raise ServerError("the answer is larger than allowed", code="too-large")
-            parts.append(piece)
+            put(piece)
         return b"".join(parts)
 
 
