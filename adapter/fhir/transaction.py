@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from adapter.fhir.identity import IDENTIFIER_SYSTEM, PROVENANCE_TAG
+from adapter.fhir.standing import Standing, entries_of, object_in, resource_of, standing_at
+
+Json = Mapping[str, Any]
+_NOTHING_ELSEWHERE: Mapping[str, str] = {}
 
 
-def as_transaction(resources: Sequence[Mapping[str, Any]], *, by_own_id: bool = False) -> dict[str, Any]:
+def as_transaction(
+    resources: Sequence[Json], *, by_own_id: bool = False, elsewhere: Mapping[str, str] = _NOTHING_ELSEWHERE
+) -> dict[str, Any]:
     """A transaction Bundle that creates what is not there yet; references between its entries use their URNs.
 
     Args:
         resources: What ``write`` gave.
         by_own_id: Put each resource at its own id; for servers whose CapabilityStatement says ``updateCreate``.
+        elsewhere: Where those stand that are on the server already and are no entries here.
     """
     urns = {f"{resource['resourceType']}/{resource['id']}": f"urn:uuid:{resource['id']}" for resource in resources}
     return {
@@ -22,7 +29,7 @@ def as_transaction(resources: Sequence[Mapping[str, Any]], *, by_own_id: bool = 
         "entry": [
             {
                 "fullUrl": f"urn:uuid:{resource['id']}",
-                "resource": _relinked(resource, urns),
+                "resource": relinked(resource, {**elsewhere, **urns}),
                 "request": _put(resource) if by_own_id else _post(resource),
             }
             for resource in resources
@@ -30,36 +37,91 @@ def as_transaction(resources: Sequence[Mapping[str, Any]], *, by_own_id: bool = 
     }
 
 
-def _post(resource: Mapping[str, Any]) -> dict[str, str]:
-    """Create it unless it is there. A Provenance has no identifier, so it is found by its tag."""
-    known_by = (
-        f"_tag={PROVENANCE_TAG}|{resource['id']}"
-        if resource["resourceType"] == "Provenance"
-        else f"identifier={IDENTIFIER_SYSTEM}|urn:uuid:{resource['id']}"
-    )
-    return {"method": "POST", "url": resource["resourceType"], "ifNoneExist": known_by}
+def condition(resource: Json) -> str:
+    """The search that finds this resource and no other. A Provenance has no identifier, so it is found by its tag."""
+    if resource["resourceType"] == "Provenance":
+        return f"_tag={PROVENANCE_TAG}|{resource['id']}"
+    return f"identifier={IDENTIFIER_SYSTEM}|urn:uuid:{resource['id']}"
 
 
-def _put(resource: Mapping[str, Any]) -> dict[str, str]:
-    return {"method": "PUT", "url": f"{resource['resourceType']}/{resource['id']}"}
-
-
-def _relinked(resource: Mapping[str, Any], urns: Mapping[str, str]) -> dict[str, Any]:
-    """The same resource, each reference to another entry replaced by that entry's URN.
+def relinked(resource: Json, places: Mapping[str, str]) -> dict[str, Any]:
+    """The same resource, each reference to another of ours replaced by the place that one has.
 
     "If any resource in the Bundle refers to another by its fullUrl, the server replaces it" (hl7.org/fhir/R4/http.html
     #trules); so the three elements that do are rewritten, and the inputs, which are not in the Bundle, are not.
     """
     linked = dict(resource)
     if "performer" in linked:
-        linked["performer"] = _by_urn(linked["performer"], urns)
+        linked["performer"] = _placed(linked["performer"], places)
     if "target" in linked:
-        linked["target"] = [_by_urn(target, urns) for target in linked["target"]]
+        linked["target"] = [_placed(target, places) for target in linked["target"]]
     if "agent" in linked:
-        linked["agent"] = [{**agent, "who": _by_urn(agent["who"], urns)} for agent in linked["agent"]]
+        linked["agent"] = [{**agent, "who": _placed(agent["who"], places)} for agent in linked["agent"]]
     return linked
 
 
-def _by_urn(reference: Mapping[str, str], urns: Mapping[str, str]) -> dict[str, str]:
+def in_chunks(transactions: Iterable[Json], *, entries: int) -> Iterator[dict[str, Any]]:
+    """Several patients' transactions as few larger ones, for servers with a limit; no patient is ever divided.
+
+    What several of them hold, the Device, is one entry: "a resource can only appear in a transaction once (by
+    identity)" (hl7.org/fhir/R4/http.html#trules).
+
+    Args:
+        transactions: One per patient, as from ``as_transaction``.
+        entries: The most entries of one Bundle; Azure takes 500. A patient with more than that gets a Bundle alone.
+    """
+    gathered: dict[str, Json] = {}
+    for transaction in transactions:
+        more = {entry["fullUrl"]: entry for entry in transaction["entry"]}
+        if gathered and len(gathered | more) > entries:
+            yield _bundle_of(gathered)
+            gathered = {}
+        gathered |= more
+    if gathered:
+        yield _bundle_of(gathered)
+
+
+def answered(body: bytes, transaction: Json) -> list[tuple[Standing, bool]] | None:
+    """Where each entry stands now and whether it was created; ``None`` where the answer does not say so for each.
+
+    "The entries in the response SHALL be in the same order" (hl7.org/fhir/R4/http.html#transaction-response), so each
+    is held against the entry at its place: one of another type, one missing or one that failed makes all unclear.
+    """
+    entries = entries_of(object_in(body))
+    if len(entries) != len(transaction["entry"]):
+        return None
+    places = [_answered_entry(entry, asked) for entry, asked in zip(entries, transaction["entry"], strict=True)]
+    told = [place for place in places if place is not None]
+    return told if len(told) == len(places) else None
+
+
+def _answered_entry(entry: object, asked: Json) -> tuple[Standing, bool] | None:
+    response = entry.get("response") if isinstance(entry, dict) else None
+    if not isinstance(response, dict):
+        return None
+    # "201 Created" in most servers, "201" in Medplum.
+    status = str(response.get("status", ""))
+    place = standing_at(
+        str(response.get("location", "")),
+        etag=str(response.get("etag", "")),
+        body=resource_of(entry),
+        resource_type=asked["resource"]["resourceType"],
+    )
+    return (place, status.startswith("201")) if place is not None and status.startswith("2") else None
+
+
+def _bundle_of(entries: Mapping[str, Json]) -> dict[str, Any]:
+    return {"resourceType": "Bundle", "type": "transaction", "entry": list(entries.values())}
+
+
+def _post(resource: Json) -> dict[str, str]:
+    return {"method": "POST", "url": resource["resourceType"], "ifNoneExist": condition(resource)}
+
+
+def _put(resource: Json) -> dict[str, str]:
+    return {"method": "PUT", "url": f"{resource['resourceType']}/{resource['id']}"}
+
+
+def _placed(reference: Mapping[str, str], places: Mapping[str, str]) -> dict[str, str]:
     written = reference["reference"]
-    return {"reference": urns.get(written, written)}
+    return {"reference": places.get(written, written)}

@@ -1,0 +1,105 @@
+"""An earlier assessment taken back: it stays readable, marked as entered in error, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from adapter.errors import ServerError
+from adapter.fhir.amending import RETRACTED, retracted
+from adapter.fhir.decoding import encode
+from adapter.fhir.releases import Release
+from adapter.fhir.standing import Standing, object_in, standing_at, standing_from
+from adapter.fhir.validation import validate
+from adapter.fhir_server.client import FhirServer
+from adapter.fhir_server.writing_back import Receipt
+from adapter.problems import Problem, ProblemCode, Severity
+
+
+def retract(server: FhirServer, written: str, *, reason: str, release: Release = Release.R4) -> Receipt | Problem:
+    """Mark our RiskAssessment as entered in error, unless someone changed it since; then it is left alone.
+
+    Args:
+        server: Where it stands.
+        written: Where and in which version we wrote it: ``RiskAssessment/x/_history/1``.
+        reason: Why it no longer holds, as a sentence for clinicians.
+        release: The release in which it was written.
+
+    Returns:
+        Where it stands now; or why it could not be taken back: it is gone, was edited, or may not be changed.
+
+    Raises:
+        ServerError: The server refused for another reason, or could not be asked.
+    """
+    ours = standing_from(written)
+    found, now = _read(server, ours)
+    if now is None:
+        return _problem(ProblemCode.DELETED, ours, "it is no longer on the server", "nothing had to be taken back")
+    if now.is_retracted:
+        return Receipt((now.reference,), created=False, way="")
+    if ours.version and now.version != ours.version:
+        return _edited(now)
+    content = retracted(found, why=reason)
+    if wrong := validate(content, release):
+        return wrong[0]
+    return _put(server, now, encode(content), is_version_known=bool(ours.version))
+
+
+def _put(server: FhirServer, now: Standing, content: bytes, *, is_version_known: bool) -> Receipt | Problem:
+    """Send it on the condition that it still is the version that was read."""
+    match = {"If-Match": f'W/"{now.version}"'} if now.version else {}
+    try:
+        answer = server.send("PUT", now.place, content, match)
+    except ServerError as error:
+        return _refused(server, now, error)
+    place = standing_at(
+        answer.headers.get("location", now.place),
+        etag=answer.headers.get("etag", ""),
+        body=object_in(answer.body),
+        resource_type=now.place.partition("/")[0],
+    )
+    problems = () if is_version_known else (_unversioned(now),)
+    return Receipt(((place or Standing(now.place)).reference,), created=False, way="put", problems=problems)
+
+
+def _refused(server: FhirServer, now: Standing, error: ServerError) -> Receipt | Problem:
+    """Look again: our own retraction may have arrived though its answer was lost, or someone else was quicker."""
+    _, after = _read(server, now)
+    if after is not None and after.is_retracted:
+        return Receipt((after.reference,), created=False, way="put")
+    if error.status in (404, 410) and after is None:
+        return _problem(ProblemCode.DELETED, now, "it is no longer on the server", "nothing had to be taken back")
+    # Servers that do not conform answer 409 (hl7.org/fhir/R4/http.html#concurrency asks for 412).
+    if error.status in (409, 412) and after is not None:
+        return _edited(after)
+    if error.status in (404, 405, 501):
+        what = f"the server does not let it be changed (HTTP {error.status})"
+        return _problem(ProblemCode.WAY_CHANGED, now, what, "it still stands; have its administrator take it back")
+    raise error
+
+
+def _read(server: FhirServer, ours: Standing) -> tuple[Mapping[str, Any], Standing | None]:
+    answer = server.read(ours.place)
+    if answer is None:
+        return {}, None
+    found = object_in(answer.body)
+    kind = ours.place.partition("/")[0]
+    place = standing_at(ours.place, etag=answer.headers.get("etag", ""), body=found, resource_type=kind)
+    if found.get("resourceType") != kind or place is None:
+        raise ServerError("the answer to a read holds another resource", code="unexpected-content", status=200)
+    return found, place
+
+
+def _edited(now: Standing) -> Problem:
+    what = "its version is not the one that was written; someone has changed it"
+    return _problem(ProblemCode.EDITED_SINCE, now, what, "it was left alone")
+
+
+def _unversioned(now: Standing) -> Problem:
+    what = "the server gave no version when it was written; a change since could not be noticed"
+    return _problem(ProblemCode.EDITED_SINCE, now, what, f"it was marked {RETRACTED}")
+
+
+def _problem(code: ProblemCode, place: Standing, what: str, then: str) -> Problem:
+    kind = place.place.partition("/")[0]
+    return Problem(code, kind, what, then, resource=place.place, severity=Severity.WARNING)
