@@ -138,6 +138,10 @@ class FhirServer:
         """
         return self._exchange(Request("GET", url, headers), with_credentials=with_credentials, sink=sink)
 
+    def discard(self, url: str) -> Response:
+        """Delete what the server keeps for us at a URL of its own origin, such as an export."""
+        return self._exchange(Request("DELETE", followed(url, self.base), ACCEPTED))
+
     def post_search(self, resource_type: str, parameters: Parameters, headers: Mapping[str, str]) -> Response:
         """One search by POST, its parameters in the body."""
         url = below(self.base, f"{resource_type}/_search")
