@@ -1,0 +1,357 @@
+"""The ledger: which assessment is how far, who is at work on whom, and how far a server has been read."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from adapter.ledger.database import Database
+from adapter.ledger.entries import GIVEN_UP, UNFINISHED, Entry, Lease, Progress, State
+
+_COLUMNS = "server, key, patient, state, evidence, written, attempts, reason, replaces, updated_at"
+_PATIENCE = 30.0
+
+
+class Ledger:
+    """What survives a crash. Threads may share one; each process, also a forked one, makes its own on the same file."""
+
+    def __init__(self, path: Path, *, clock: Callable[[], datetime], patience: float = _PATIENCE) -> None:
+        """Open the file, make it where it is missing, and bring its tables up to date.
+
+        Args:
+            path: The file; mode 0600, in a folder on a local disk.
+            clock: The time now, with its zone.
+            patience: Seconds to wait for another process that is writing.
+
+        Raises:
+            LedgerUnusable: The file cannot serve; here, and from every method, the text says what to do.
+        """
+        self._clock = clock
+        self._database = Database(path, patience=patience)
+
+    def close(self) -> None:
+        """Close the file; only when no thread is at work on it."""
+        self._database.close()
+
+    # Who is at work
+
+    def claim(self, server: str, patient: str, *, owner: str, seconds: float) -> bool:
+        """Take a patient for oneself, or say that somebody else is at work.
+
+        To claim again what one has holds it for longer, and tells whether somebody has taken over meanwhile: do so just
+        before writing.
+
+        Args:
+            server: The server's base address.
+            patient: ``Patient/1``.
+            owner: One worker: no two threads or processes have the same.
+            seconds: How long nobody else may take it, should this process die.
+        """
+        now = self._clock()
+        values = (server, patient, owner, _stamp(now + timedelta(seconds=seconds)), _stamp(now))
+        # Not durable: with the power went the worker too.
+        with self._database.writing(durable=False) as connection:
+            taken = connection.execute(
+                """
+                INSERT INTO lease (server, patient, owner, until) VALUES (?1, ?2, ?3, ?4)
+                ON CONFLICT (server, patient) DO UPDATE SET owner = excluded.owner, until = excluded.until
+                WHERE lease.owner = excluded.owner OR lease.until <= ?5
+                """,
+                values,
+            )
+            return taken.rowcount == 1
+
+    def release(self, server: str, patient: str, *, owner: str) -> None:
+        """Let a patient go; nothing happens where somebody else has taken over."""
+        with self._database.writing(durable=False) as connection:
+            connection.execute(
+                "DELETE FROM lease WHERE server = ? AND patient = ? AND owner = ?", (server, patient, owner)
+            )
+
+    def leases(self) -> list[Lease]:
+        """Who is at work now, the longest first to end."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT server, patient, owner, until FROM lease WHERE until > ? ORDER BY until", (self._now(),)
+            )
+            return [Lease(*row) for row in rows]
+
+    # How far each assessment is
+
+    def record(self, entry: Entry) -> None:
+        """Keep an entry, in place of what was known under its key; it survives the loss of power."""
+        now = self._now()
+        with self._database.writing() as connection:
+            _record(connection, entry, now)
+
+    def entry(self, server: str, key: str) -> Entry | None:
+        """What is known of one assessment."""
+        return self._first("server = ? AND key = ?", (server, key))
+
+    def current(self, server: str, patient: str) -> Entry | None:
+        """The newest assessment of a patient that is on the server and stands."""
+        return self._first(
+            "server = ? AND patient = ? AND state = ? ORDER BY turn DESC", (server, patient, State.WRITTEN)
+        )
+
+    def resting_on(self, server: str, reference: str) -> list[Entry]:
+        """The assessments that stand, or may, and rest on this resource in any version of it.
+
+        Those whose writing was begun count: they may be on the server.
+        """
+        return self._all(
+            "server = ? AND state IN (?, ?) AND id IN (SELECT entry FROM evidence WHERE reference = ?) "
+            "ORDER BY patient, turn DESC",
+            (server, State.WRITTEN, State.WRITING, _unversioned(reference)),
+        )
+
+    def unfinished(self, server: str) -> list[str]:
+        """The patients whose assessment was begun and not brought to an end, or is to be tried again."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT DISTINCT patient FROM entry WHERE server = ? AND state IN ({_marks(UNFINISHED)}) "  # noqa: S608
+                "ORDER BY patient",
+                (server, *UNFINISHED),
+            )
+            return [patient for (patient,) in rows]
+
+    def entries(
+        self, *, states: Sequence[State] = (), server: str = "", patient: str = "", limit: int = -1
+    ) -> list[Entry]:
+        """Entries, the last recorded first; all of them, unless a state, server or patient is named."""
+        where, values = _chosen(state=states, server=[server] * bool(server), patient=[patient] * bool(patient))
+        return self._all(f"{where} ORDER BY updated_at DESC, turn DESC, key LIMIT ?", (*values, limit))
+
+    def counts(self, server: str = "") -> dict[State, int]:
+        """How many entries are in each state; states without any are left out."""
+        where, values = _chosen(server=[server] * bool(server))
+        with self._database.reading() as connection:
+            rows = connection.execute(f"SELECT state, count(*) FROM entry WHERE {where} GROUP BY state", values)  # noqa: S608
+            return {State(state): count for state, count in rows}
+
+    def reasons(self, server: str = "") -> list[tuple[State, str, int]]:
+        """How many entries are in each state for each reason, the most frequent first; without a reason, none."""
+        where, values = _chosen(server=[server] * bool(server))
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT state, reason, count(*) AS number FROM entry WHERE {where} AND reason <> '' "  # noqa: S608
+                "GROUP BY state, reason ORDER BY number DESC, state, reason",
+                values,
+            )
+            return [(State(state), reason, count) for state, reason, count in rows]
+
+    def retry(self, *, keys: Sequence[str] = (), patient: str = "", dry_run: bool = False) -> list[Entry]:
+        """Let what was given up be tried again, and say what it was; everything, unless keys or a patient are named."""
+        where, values = _chosen(state=GIVEN_UP, key=keys, patient=[patient] * bool(patient))
+        with self._database.writing() as connection:
+            found = _entries(connection, f"{where} ORDER BY patient, key", values)
+            if not dry_run:
+                # Whose writing was tried may be on the server, though no answer said so.
+                connection.execute(
+                    f"UPDATE entry SET state = CASE WHEN attempts > 0 OR written <> '[]' THEN ? ELSE ? END, "  # noqa: S608
+                    f"attempts = 0, updated_at = ? WHERE {where}",
+                    (State.WRITING, State.ASSESSED, self._now(), *values),
+                )
+        return found
+
+    def purge(self, before: datetime, *, standing: bool = False, dry_run: bool = False) -> dict[State, int]:
+        """Forget what came to an end before a day, and say how many of each state that was.
+
+        What is unfinished is never forgotten. Nor is what stands on the server, unless told: without it, a correction
+        of the evidence no longer finds the assessment that must be corrected.
+
+        Args:
+            before: What was recorded last before this instant.
+            standing: Forget also what stands on the server.
+            dry_run: Only count.
+        """
+        kept = UNFINISHED if standing else (*UNFINISHED, State.WRITTEN)
+        where = f"updated_at < ? AND state NOT IN ({_marks(kept)})"
+        values = (_stamp(before), *kept)
+        with self._database.writing() as connection:
+            rows = connection.execute(f"SELECT state, count(*) FROM entry WHERE {where} GROUP BY state", values)  # noqa: S608
+            counts = {State(state): count for state, count in rows}
+            if not dry_run:
+                connection.execute(f"DELETE FROM entry WHERE {where}", values)  # noqa: S608
+                connection.execute("DELETE FROM lease WHERE until <= ?", (self._now(),))
+        if not dry_run:
+            self._database.forget_deleted()
+        return counts
+
+    # How far a server has been read
+
+    def begin_run(self, server: str, scope: str, *, until: str, patients: Iterable[str]) -> int:
+        """Note all patients that a search has found, before the first is done, and those that earlier runs left undone.
+
+        Args:
+            server: The server's base address.
+            scope: What was searched: runs of different scopes have different watermarks.
+            until: The server's time of the search: where the watermark goes when all are done. Empty where the search
+                was not complete: the watermark then stays.
+            patients: Those found.
+        """
+        with self._database.writing() as connection:
+            begun = connection.execute(
+                "INSERT INTO run (server, scope, until) VALUES (?, ?, ?) RETURNING id", (server, scope, until)
+            )
+            run: int = begun.fetchone()[0]
+            connection.execute(
+                "INSERT INTO pending (run, patient) SELECT DISTINCT ?, patient FROM pending JOIN run ON run.id = run "
+                "WHERE server = ? AND scope = ?",
+                (run, server, scope),
+            )
+            connection.executemany(
+                "INSERT OR IGNORE INTO pending (run, patient) VALUES (?, ?)", ((run, patient) for patient in patients)
+            )
+        return run
+
+    def pending(self, run: int) -> list[str]:
+        """The patients of a run that are still to do."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT patient FROM pending WHERE run = ? ORDER BY patient", (run,))
+            return [patient for (patient,) in rows]
+
+    def settle(self, run: int, patient: str) -> None:
+        """A patient is done: written, or recorded with the reason why not."""
+        # Not durable: at worst the patient is done once more, and nothing is written twice.
+        with self._database.writing(durable=False) as connection:
+            connection.execute("DELETE FROM pending WHERE run = ? AND patient = ?", (run, patient))
+
+    def finish_run(self, run: int) -> bool:
+        """Move the watermark to where this run ended, if none of its patients is pending, and say whether none is."""
+        try:
+            with self._database.writing() as connection:
+                connection.execute("UPDATE run SET finished = 1 WHERE id = ?", (run,))
+                # It has done what earlier runs left undone. Without an end of its own it leaves the watermark to them.
+                connection.execute(
+                    "DELETE FROM run WHERE id < ?1 AND (finished = 0 OR (SELECT until FROM run WHERE id = ?1) <> '') "
+                    "AND (server, scope) = (SELECT server, scope FROM run WHERE id = ?1)",
+                    (run,),
+                )
+        except sqlite3.IntegrityError:
+            return False
+        return True
+
+    def watermark(self, server: str, scope: str) -> str:
+        """Up to when everything of this scope is done, by the server's clock; empty where no run was finished."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT until FROM run WHERE server = ? AND scope = ? AND finished = 1 AND until <> '' "
+                "ORDER BY id DESC LIMIT 1",
+                (server, scope),
+            ).fetchone()
+        return row[0] if row else ""
+
+    def set_watermark(self, server: str, scope: str, value: str) -> bool:
+        """Put the watermark somewhere by hand; refused, and said so, while patients of this scope are pending."""
+        return self.finish_run(self.begin_run(server, scope, until=value, patients=()))
+
+    def progress(self) -> list[Progress]:
+        """Every scope with its watermark, and how many patients are pending in it."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT server, scope, count(DISTINCT patient) FROM run LEFT JOIN pending ON run = id "
+                "GROUP BY server, scope ORDER BY server, scope"
+            ).fetchall()
+        return [Progress(server, scope, self.watermark(server, scope), pending) for server, scope, pending in rows]
+
+    def _now(self) -> str:
+        return _stamp(self._clock())
+
+    def _first(self, where: str, values: Sequence[str]) -> Entry | None:
+        return next(iter(self._all(f"{where} LIMIT 1", values)), None)
+
+    def _all(self, where: str, values: Sequence[str | int]) -> list[Entry]:
+        with self._database.reading() as connection:
+            return _entries(connection, where, values)
+
+
+def _record(connection: sqlite3.Connection, entry: Entry, now: str) -> None:
+    known = connection.execute(
+        "SELECT evidence FROM entry WHERE server = ? AND key = ?", (entry.server, entry.key)
+    ).fetchone()
+    evidence = _listed(entry.evidence)
+    row = connection.execute(
+        f"""
+        INSERT INTO entry ({_COLUMNS}, turn) VALUES (
+            ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
+            (SELECT coalesce(max(turn), 0) + 1 FROM entry WHERE server = ?1 AND patient = ?3)
+        )
+        ON CONFLICT (server, key) DO UPDATE SET
+            patient = excluded.patient, state = excluded.state, evidence = excluded.evidence,
+            written = excluded.written, attempts = excluded.attempts, reason = excluded.reason,
+            replaces = excluded.replaces, updated_at = excluded.updated_at, turn = excluded.turn
+        RETURNING id
+        """,  # noqa: S608 - the columns are ours
+        (
+            entry.server,
+            entry.key,
+            entry.patient,
+            entry.state,
+            evidence,
+            _listed(entry.written),
+            entry.attempts,
+            entry.reason,
+            entry.replaces,
+            now,
+        ),
+    ).fetchone()
+    if known is None or known[0] != evidence:
+        connection.execute("DELETE FROM evidence WHERE entry = ?", row)
+        references = {_unversioned(each) for each in entry.evidence}
+        connection.executemany(
+            "INSERT INTO evidence (reference, entry) VALUES (?, ?)", ((each, *row) for each in references)
+        )
+
+
+def _entries(connection: sqlite3.Connection, where: str, values: Sequence[str | int]) -> list[Entry]:
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM entry WHERE {where}", values)  # noqa: S608 - conditions are ours
+    return [_as_entry(row) for row in rows]
+
+
+def _as_entry(row: Sequence[Any]) -> Entry:
+    server, key, patient, state, evidence, written, attempts, reason, replaces, updated_at = row
+    return Entry(
+        server=server,
+        key=key,
+        patient=patient,
+        state=State(state),
+        evidence=_from_listed(evidence),
+        written=_from_listed(written),
+        attempts=attempts,
+        reason=reason,
+        replaces=replaces,
+        updated_at=updated_at,
+    )
+
+
+def _chosen(**wanted: Sequence[str]) -> tuple[str, list[str]]:
+    """A condition that each named column has one of the wanted values; a column with none wanted may have any."""
+    conditions = [f"{column} IN ({_marks(values)})" for column, values in wanted.items() if values]
+    return " AND ".join(conditions) or "TRUE", [value for values in wanted.values() for value in values]
+
+
+def _marks(values: Sequence[str]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _listed(values: Sequence[str]) -> str:
+    return msgspec.json.encode(values).decode()
+
+
+def _from_listed(text: str) -> tuple[str, ...]:
+    return msgspec.json.decode(text, type=tuple[str, ...])
+
+
+def _unversioned(reference: str) -> str:
+    return reference.partition("/_history/")[0]
+
+
+def _stamp(time: datetime) -> str:
+    """An instant of fixed width in UTC, so that earlier instants sort first."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds")
