@@ -164,20 +164,21 @@ def download(server: FhirServer, file: File, path: Path, *, with_credentials: bo
         ServerError: It did not come whole, or holds another number of resources than the manifest says.
     """
     temporary = path.with_name(f".{path.name}.part")
-    with open(temporary, "w+b") as sink:
-        answer = server.fetch(file.url, _NDJSON, with_credentials=with_credentials, sink=sink)
-        if answer.status != 200:
-            temporary.unlink()
-            raise error_of(answer)
-        sink.flush()
-        os.fsync(sink.fileno())
-        sink.seek(0)
-        count = sum(1 for line in sink if line.strip())
-    if file.count is not None and count != file.count:
-        temporary.unlink()
-        what = f"a file of {file.type} holds {count} resources, and the manifest says {file.count}"
-        raise ServerError(what, code="count-mismatch", may_retry=True)
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "w+b") as sink:
+            answer = server.fetch(file.url, _NDJSON, with_credentials=with_credentials, sink=sink)
+            if answer.status != 200:
+                raise error_of(answer)
+            sink.flush()
+            os.fsync(sink.fileno())
+            sink.seek(0)
+            count = sum(1 for line in sink if line.strip())
+        if file.count is not None and count != file.count:
+            what = f"a file of {file.type} holds {count} resources, and the manifest says {file.count}"
+            raise ServerError(what, code="count-mismatch", may_retry=True)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
     return count
 
 
