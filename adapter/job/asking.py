@@ -49,27 +49,26 @@ def known_codes(knowledge: Knowledge) -> tuple[str, ...]:
     return tuple(f"{system.translate(_ESCAPED)}|{code.translate(_ESCAPED)}" for system, code in known)
 
 
-def questions(patient: str, codes: Sequence[str], offers: Offers, *, page_size: int = 0) -> list[Question]:
+def questions(patient: str, codes: Sequence[str], offers: Offers) -> list[Question]:
     """The searches that bring all that the assessment can use of one patient.
 
     Args:
         patient: ``Patient/1``.
         codes: What ``known_codes`` gave; without any, every Observation is asked for.
         offers: By resource type, what the server says it can do; empty where it says nothing at all.
-        page_size: Entries a page; 0 leaves it to the server.
     """
     return [
-        Question("Observation", (*_about(patient, offers, "Observation", page_size), *coded))
+        Question("Observation", (*_about(patient, offers, "Observation"), *coded))
         for coded in _by_code(codes, _parameters(offers, "Observation"))
-    ] + [Question(name, _about(patient, offers, name, page_size)) for name in CONTEXT if _is_offered(offers, name)]
+    ] + [Question(name, _about(patient, offers, name)) for name in CONTEXT if is_offered(offers, name)]
 
 
 def not_asked(offers: Offers) -> list[str]:
     """The types of context that this server does not offer, so that nothing of them can be known."""
-    return [name for name in CONTEXT if not _is_offered(offers, name)]
+    return [name for name in CONTEXT if not is_offered(offers, name)]
 
 
-def _is_offered(offers: Offers, name: str) -> bool:
+def is_offered(offers: Offers, name: str) -> bool:
     """Whether to ask: of a type that a server does not list, it has none, and would answer each patient by an error."""
     if name not in offers:
         return not offers
@@ -91,11 +90,11 @@ def _by_code(codes: Sequence[str], parameters: frozenset[str]) -> Iterator[tuple
         yield (("component-code", wanted),)
 
 
-def _about(patient: str, offers: Offers, name: str, page_size: int) -> tuple[tuple[str, str], ...]:
+def _about(patient: str, offers: Offers, name: str) -> tuple[tuple[str, str], ...]:
     named = _parameters(offers, name)
     whose = "subject" if named and "patient" not in named and "subject" in named else "patient"
     includes = tuple(("_include", each) for each in _includes(offers, name))
-    return ((whose, patient), *includes, *((("_count", str(page_size)),) if page_size else ()))
+    return ((whose, patient), *includes)
 
 
 def _includes(offers: Offers, name: str) -> list[str]:

@@ -10,9 +10,11 @@ import msgspec
 from adapter.errors import ServerError
 from adapter.fhir.reading import Source
 from adapter.fhir.references import literal
-from adapter.fhir_server.client import FhirServer, Found
+from adapter.fhir_server.client import FhirServer
+from adapter.fhir_server.searching import Found
 from adapter.job.answers import Delivered, as_page, bases, delivered, single, undelivered
 from adapter.job.asking import Question, questions
+from adapter.problems import ProblemCode
 
 # Panels within panels: what a member of a member leads to is read, and no deeper.
 _DEPTH = 3
@@ -20,24 +22,12 @@ _DEPTH = 3
 _IDS_AT_ONCE = 25
 
 
-class Wanted(msgspec.Struct, frozen=True):
-    """What is asked about every patient.
-
-    Attributes:
-        codes: What ``known_codes`` gave.
-        page_size: Entries a page; 0 leaves it to the server.
-    """
-
-    codes: tuple[str, ...]
-    page_size: int = 0
-
-
 class Fetched(msgspec.Struct, frozen=True):
     """What a server said about one patient.
 
     Attributes:
         sources: The answers as they came, without what belongs to somebody else.
-        shortfalls: Why this is not all there is: what was asked for, and the code of what went wrong.
+        shortfalls: Why this is not all there is, as words: ``condition-http-403``, ``observation-search-incomplete``.
         found: Whether the server knows the patient.
         held: The raw bytes of every resource that came and is the patient's, by ``Type/id``.
         foreign: How many entries were left out since they are somebody else's.
@@ -55,13 +45,13 @@ class Fetched(msgspec.Struct, frozen=True):
         return not self.shortfalls
 
 
-def fetch_patient(server: FhirServer, patient: str, wanted: Wanted) -> Fetched:
+def fetch_patient(server: FhirServer, patient: str, codes: Sequence[str]) -> Fetched:
     """What the assessment of a patient needs.
 
     Args:
         server: Where from.
         patient: ``Patient/1``.
-        wanted: What is asked about every patient.
+        codes: What ``known_codes`` gave.
 
     Raises:
         ServerError: The server cannot be reached, or refuses us altogether.
@@ -71,7 +61,7 @@ def fetch_patient(server: FhirServer, patient: str, wanted: Wanted) -> Fetched:
         return Fetched(found=False)
     inquiry = _Inquiry(server, patient)
     inquiry.keep("Patient", [single(person.body)])
-    for question in questions(patient, wanted.codes, server.capabilities().types, page_size=wanted.page_size):
+    for question in questions(patient, codes, server.capabilities().types):
         inquiry.ask(question)
     inquiry.follow()
     inquiry.identify()
@@ -98,7 +88,7 @@ class _Inquiry:
         except ServerError as error:
             if error.may_retry:
                 raise
-            self._shortfalls.append(f"{question.resource_type}: {error.code}")
+            self._shortfalls.append(_word(question.resource_type, error.code))
             return
         self._take(question.resource_type, found)
 
@@ -124,7 +114,7 @@ class _Inquiry:
         own = self._own
         everything = bases(self._entries)
         if not everything <= own:
-            self._shortfalls.append("answers: several-servers")
+            self._shortfalls.append("several-servers")
         sources: list[Source] = []
         held: dict[str, bytes] = {}
         foreign = 0
@@ -150,13 +140,12 @@ class _Inquiry:
         return frozenset({self._server.base} | (addresses if len(addresses) == 1 else set()))
 
     def _take(self, name: str, found: Found) -> None:
-        self._shortfalls += [f"{name}: {problem.code}" for problem in found.problems if not found.complete]
-        if not found.complete and not found.problems:
-            self._shortfalls.append(f"{name}: incomplete")
+        if not found.complete:
+            self._shortfalls.append(_word(name, ProblemCode.SEARCH_INCOMPLETE))
         for page in found.pages:
             entries = delivered(page)
             if entries is None:
-                self._shortfalls.append(f"{name}: unexpected-content")
+                self._shortfalls.append(_word(name, "unexpected-content"))
             else:
                 self._pages.append((page, entries))
 
@@ -176,3 +165,8 @@ def _by_id(missing: Sequence[str]) -> Iterator[Question]:
         ids = [link.partition("/")[2] for link in links]
         for start in range(0, len(ids), _IDS_AT_ONCE):
             yield Question(name, (("_id", ",".join(ids[start : start + _IDS_AT_ONCE])),))
+
+
+def _word(resource_type: str, code: str) -> str:
+    """What was asked for and what went wrong with it, as one word that the ledger keeps."""
+    return f"{resource_type.lower()}-{code}"

@@ -1,0 +1,233 @@
+"""One patient from fetching to receipt, so that a stop at any moment loses nothing and writes nothing twice."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from adapter.errors import ServerError
+from adapter.fhir.amending import superseding
+from adapter.fhir.releases import Release
+from adapter.fhir.validation import validate
+from adapter.fhir_server.client import FhirServer
+from adapter.fhir_server.writing_back import write_back
+from adapter.fhir_server.writing_back_ways import Habits
+from adapter.job.asking import known_codes
+from adapter.job.earlier import Earlier, standing_reference
+from adapter.job.endings import Done, Ending
+from adapter.job.fetching import Fetched, fetch_patient
+from adapter.knowledge.model import Knowledge
+from adapter.ledger.entries import GIVEN_UP, Entry, State
+from adapter.ledger.ledger import Ledger
+from adapter.pipeline import Options, Outcome, PatientOutcome, assess_sources
+from adapter.problems import ProblemCode, Severity
+
+Resource = Mapping[str, Any]
+_AMBIGUOUS = ProblemCode.SUBJECT_AMBIGUOUS
+_EDITED = ProblemCode.EDITED_SINCE
+# A server that is down is tried again by later runs; one that fails each time on the same patient is not, for ever.
+_MOST_ATTEMPTS = 10
+
+
+class Choices(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator chose for all patients.
+
+    Attributes:
+        options: How to read and assess; without a release, the server's own is taken.
+        owner: Who holds a patient while working on it: another name for each process.
+        dry_run: Do everything but write, to the server and to the ledger.
+        allow_incomplete: Write also where not everything came that was asked for.
+        lease_seconds: How long a patient stays held if the process dies.
+    """
+
+    options: Options
+    owner: str
+    dry_run: bool = False
+    allow_incomplete: bool = False
+    lease_seconds: float = 900
+
+
+class Job:
+    """Assesses patients of one server, one call each; safe for threads."""
+
+    def __init__(
+        self,
+        server: FhirServer,
+        ledger: Ledger,
+        knowledge: Knowledge,
+        choices: Choices,
+        *,
+        as_of: Callable[[], datetime],
+    ) -> None:
+        """Take the server, the record of what was written to it, what is known, and what was chosen.
+
+        Args:
+            server: Where the patients are.
+            ledger: What was written there before.
+            knowledge: The mappings.
+            choices: What the operator chose.
+            as_of: The moment of the next assessment.
+        """
+        self.server, self.ledger, self.codes = server, ledger, known_codes(knowledge)
+        self._knowledge, self._choices, self._as_of = knowledge, choices, as_of
+        self._habits = Habits()
+
+    def assess_and_write(self, patient: str) -> Done:
+        """Fetch, assess and write one patient; what goes wrong at the server is said, and costs no other.
+
+        Args:
+            patient: ``Patient/1``.
+
+        Raises:
+            LedgerUnusable: Nothing can be recorded, so nothing may be written.
+        """
+        if self._choices.dry_run:
+            return self._tried(patient)
+        if not self._hold(patient):
+            return Done(patient=patient, ending=Ending.ELSEWHERE)
+        try:
+            return self._remembered(self._tried(patient))
+        finally:
+            self.ledger.release(self.server.base, patient, owner=self._owner)
+
+    @property
+    def _owner(self) -> str:
+        return f"{self._choices.owner}-{threading.get_ident()}"
+
+    def _hold(self, patient: str) -> bool:
+        seconds = self._choices.lease_seconds
+        return self.ledger.claim(self.server.base, patient, owner=self._owner, seconds=seconds)
+
+    def _tried(self, patient: str) -> Done:
+        try:
+            return self._fetched(patient, fetch_patient(self.server, patient, self.codes))
+        except ServerError as error:
+            return Done(patient=patient, ending=Ending.FAILED, reason=error.code, may_retry=error.may_retry)
+
+    def _fetched(self, patient: str, fetched: Fetched) -> Done:
+        if not fetched.found:
+            return Done(patient=patient, ending=Ending.MISSING, reason="patient-missing")
+        if not fetched.complete and not self._choices.allow_incomplete:
+            return Done(patient=patient, ending=Ending.INCOMPLETE, reason=fetched.shortfalls[0])
+        outcome = assess_sources(fetched.sources, self._knowledge, as_of=self._as_of(), options=self._options())
+        if _is_ambiguous(outcome):
+            return Done(patient=patient, ending=Ending.REFUSED, reason=_AMBIGUOUS)
+        person = next((each for each in outcome.patients if each.assessment.patient.reference == patient), None)
+        if person is None:
+            return Done(patient=patient, ending=Ending.REFUSED, reason="patient-replaced")
+        unread = sum(problem.severity is Severity.ERROR for problem in outcome.problems)
+        done = self._concluded(patient, person, fetched, outcome.release)
+        return msgspec.structs.replace(done, stratum=person.assessment.stratum, unread=unread)
+
+    def _concluded(self, patient: str, person: PatientOutcome, fetched: Fetched, release: Release) -> Done:
+        """Write what is new, take back what no longer holds, and send nothing where nothing changed."""
+        resources = person.resources
+        key = resources[0]["id"] if resources else ""
+        current = self.ledger.current(self.server.base, patient)
+        if key and current is not None and current.key == key:
+            return Done(patient=patient, ending=Ending.UNCHANGED, written=current.written)
+        if any(validate(resource, release) for resource in resources):
+            return Done(patient=patient, ending=Ending.REFUSED, reason="output-invalid", key=key)
+        known = self.ledger.entry(self.server.base, key) if key else None
+        if known is not None and known.state in GIVEN_UP:
+            return Done(patient=patient, ending=Ending.FAILED, reason=known.reason, key=key)
+        if self._choices.dry_run:
+            return Done(patient=patient, ending=Ending.WOULD_WRITE if key else Ending.NOTHING_TO_WRITE)
+        if not self._hold(patient):
+            return Done(patient=patient, ending=Ending.ELSEWHERE)
+        earlier = Earlier(self.server, self.ledger, patient, release)
+        old = earlier.standing(key)
+        done = (
+            earlier.taken_back(old, fetched)
+            if old is not None
+            else Done(patient=patient, ending=Ending.NOTHING_TO_WRITE)
+        )
+        return self._written(done, resources, known, old) if key else done
+
+    def _written(self, done: Done, resources: Sequence[Resource], known: Entry | None, old: Entry | None) -> Done:
+        """Write the assessment, recording each step, so that whoever comes after a crash goes on from there."""
+        entry = self._begun(done.patient, resources[0], known, old)
+        replaced = standing_reference(old)
+        written: list[str] = list(entry.written)
+
+        def step(reference: str) -> None:
+            written.append(reference)
+            self.ledger.record(msgspec.structs.replace(entry, written=tuple(dict.fromkeys(written))))
+
+        self.ledger.record(entry)
+        try:
+            receipt = write_back(
+                self.server,
+                superseding(resources, replaced) if replaced else resources,
+                done=entry.written,
+                step=step,
+                habits=self._habits,
+            )
+        except ServerError as error:
+            return self._not_written(done, msgspec.structs.replace(entry, written=tuple(written)), error)
+        problems = (*done.problems, *receipt.problems)
+        if any(problem.code is _EDITED for problem in receipt.problems):
+            self._close(entry, State.QUARANTINED, _EDITED)
+            return msgspec.structs.replace(
+                done, ending=Ending.REFUSED, reason=_EDITED, problems=problems, key=entry.key
+            )
+        self._close(msgspec.structs.replace(entry, written=receipt.written), State.WRITTEN)
+        if old is not None and done.retracted == ():
+            self._close(old, State.SUPERSEDED)
+        return msgspec.structs.replace(
+            done, ending=Ending.WRITTEN, written=receipt.written, way=receipt.way, problems=problems, key=entry.key
+        )
+
+    def _begun(self, patient: str, assessment: Resource, known: Entry | None, old: Entry | None) -> Entry:
+        evidence = [basis["reference"] for basis in assessment.get("basis", ()) if "reference" in basis]
+        return Entry(
+            server=self.server.base,
+            key=assessment["id"],
+            patient=patient,
+            state=State.WRITING,
+            evidence=tuple(evidence),
+            written=known.written if known else (),
+            attempts=known.attempts + 1 if known else 1,
+            replaces=old.key if old else (known.replaces if known else ""),
+        )
+
+    def _not_written(self, done: Done, entry: Entry, error: ServerError) -> Done:
+        """What time may mend stays begun, so that the next run goes on with it; the rest waits for a person."""
+        may_retry = error.may_retry and entry.attempts < _MOST_ATTEMPTS
+        self._close(entry, State.WRITING if may_retry else State.DEAD, error.code)
+        return msgspec.structs.replace(
+            done, ending=Ending.FAILED, reason=error.code, may_retry=may_retry, key=entry.key
+        )
+
+    def _close(self, entry: Entry, state: State, reason: str = "") -> None:
+        self.ledger.record(msgspec.structs.replace(entry, state=state, reason=reason))
+
+    def _remembered(self, done: Done) -> Done:
+        """Record what concerns the patient as a whole, and clear it once that is over."""
+        base = self.server.base
+        state = done.remembered_as
+        if state is not None:
+            self.ledger.record(
+                Entry(server=base, key=done.key or done.patient, patient=done.patient, state=state, reason=done.reason)
+            )
+        elif done.is_settled:
+            before = self.ledger.entry(base, done.patient)
+            if before is not None and before.state is not State.SUPERSEDED:
+                self._close(before, State.SUPERSEDED)
+        return done
+
+    def _options(self) -> Options:
+        options = self._choices.options
+        return (
+            options if options.release else msgspec.structs.replace(options, release=self.server.capabilities().release)
+        )
+
+
+def _is_ambiguous(outcome: Outcome) -> bool:
+    """Whether something may be this patient's or another's: then nobody's assessment can be relied on."""
+    told = [*outcome.problems, *(problem for person in outcome.patients for problem in person.set_aside)]
+    return any(problem.code is _AMBIGUOUS for problem in told)

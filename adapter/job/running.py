@@ -1,0 +1,115 @@
+"""Many patients: several at a time, counted, and able to stop between two of them."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+import msgspec
+
+from adapter.errors import AdapterError, LedgerUnusable
+from adapter.job.doing import Job
+from adapter.job.endings import Done, Ending
+
+# So many wait for a worker that none is ever idle, and no more: a list of all patients stays a list of ids.
+_WAITING_FOR_EACH = 2
+
+
+class Tally(msgspec.Struct):
+    """What became of the patients of a run.
+
+    Attributes:
+        endings: How many ended how.
+        undetermined: How many could not be placed in a stratum.
+        unread: How many entries could not be read at all.
+        retracted: How many earlier assessments were taken back.
+        reasons: How often what went wrong.
+        stopped: Whether the run was stopped before its end.
+    """
+
+    endings: Counter[Ending] = msgspec.field(default_factory=Counter)
+    undetermined: int = 0
+    unread: int = 0
+    retracted: int = 0
+    reasons: Counter[str] = msgspec.field(default_factory=Counter)
+    stopped: bool = False
+
+    @property
+    def patients(self) -> int:
+        """How many patients came to an end."""
+        return self.endings.total()
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether something is missing on the server, or was missing there when it was asked for."""
+        return self.stopped or any(self.endings[each] for each in (Ending.MISSING, Ending.INCOMPLETE, Ending.FAILED))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something could not be read, or somebody could not be assessed."""
+        return bool(self.undetermined or self.unread or self.endings[Ending.REFUSED])
+
+    def add(self, done: Done) -> None:
+        """Count one patient."""
+        self.endings[done.ending] += 1
+        self.undetermined += done.is_undetermined
+        self.unread += done.unread
+        self.retracted += len(done.retracted)
+        self.reasons.update([done.reason] if done.reason else [])
+
+
+def run(
+    job: Job, patients: Iterable[str], *, workers: int, tell: Callable[[Done], None], stop: threading.Event
+) -> Tally:
+    """Assess and write every patient; one that fails costs no other.
+
+    Args:
+        job: Does one patient.
+        patients: Taken as they are needed.
+        workers: How many at a time.
+        tell: Is told of each patient that came to an end.
+        stop: Once it is set no further patient is begun, and those begun are finished.
+
+    Raises:
+        LedgerUnusable: Nothing can be recorded any more.
+    """
+    tally = Tally()
+    begun: set[Future[Done]] = set()
+    with ThreadPoolExecutor(workers, thread_name_prefix="patient") as pool:
+        try:
+            for patient in patients:
+                if stop.is_set():
+                    break
+                begun.add(pool.submit(_one, job, patient))
+                if len(begun) >= workers * _WAITING_FOR_EACH:
+                    begun = _counted(begun, tally, tell)
+            while begun:
+                begun = _counted(begun, tally, tell)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+    tally.stopped = stop.is_set()
+    return tally
+
+
+def _counted(begun: set[Future[Done]], tally: Tally, tell: Callable[[Done], None]) -> set[Future[Done]]:
+    """Wait for at least one, count those that ended, and give back the others."""
+    ended, others = wait(begun, return_when=FIRST_COMPLETED)
+    for each in ended:
+        done = each.result()
+        tally.add(done)
+        tell(done)
+    return others
+
+
+def _one(job: Job, patient: str) -> Done:
+    """One patient at this door: whatever a single record does to us, the next patient follows."""
+    try:
+        return job.assess_and_write(patient)
+    except LedgerUnusable:
+        raise
+    except AdapterError as error:
+        return Done(patient=patient, ending=Ending.FAILED, reason=type(error).__name__)
+    except Exception as error:  # noqa: BLE001 - the one place: reported, and the next patient follows
+        return Done(patient=patient, ending=Ending.FAILED, reason=f"fault of the adapter: {type(error).__name__}")
