@@ -65,6 +65,15 @@ def provenance_id(assessment: str) -> str:
     return _uuid5(f"provenance\n{assessment}")
 
 
+def entry_urn(id_: str) -> str:
+    """The URN of a resource within one Bundle; never the one in its identifier.
+
+    Medplum (4.5.2) replaces a fullUrl wherever it stands in an entry, in identifiers and conditions too.
+    """
+    entry = _uuid5(f"entry\n{id_}")
+    return f"urn:uuid:{entry}"
+
+
 def identifier(id_: str) -> dict[str, str]:
     """The business identifier that goes with an id."""
     return {"system": IDENTIFIER_SYSTEM, "value": f"urn:uuid:{id_}"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from adapter.fhir.identity import IDENTIFIER_SYSTEM, PROVENANCE_TAG
+from adapter.fhir.identity import IDENTIFIER_SYSTEM, PROVENANCE_TAG, entry_urn
 from adapter.fhir.standing import Standing, entries_of, object_in, resource_of, standing_at
 
 Json = Mapping[str, Any]
@@ -22,13 +22,13 @@ def as_transaction(
         by_own_id: Put each resource at its own id; for servers whose CapabilityStatement says ``updateCreate``.
         elsewhere: Where those stand that are on the server already and are no entries here.
     """
-    urns = {f"{resource['resourceType']}/{resource['id']}": f"urn:uuid:{resource['id']}" for resource in resources}
+    urns = {f"{resource['resourceType']}/{resource['id']}": entry_urn(resource["id"]) for resource in resources}
     return {
         "resourceType": "Bundle",
         "type": "transaction",
         "entry": [
             {
-                "fullUrl": f"urn:uuid:{resource['id']}",
+                "fullUrl": entry_urn(resource["id"]),
                 "resource": relinked(resource, {**elsewhere, **urns}),
                 "request": _put(resource) if by_own_id else _post(resource),
             }
