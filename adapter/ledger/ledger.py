@@ -16,6 +16,25 @@ from adapter.ledger.entries import GIVEN_UP, UNFINISHED, Entry, Lease, Progress,
 _COLUMNS = "server, key, patient, state, evidence, written, attempts, reason, replaces, updated_at"
 _PATIENCE = 30.0
 
+_PUT = f"""
+    INSERT INTO entry ({_COLUMNS}, turn) VALUES (
+        :server, :key, :patient, :state, :evidence, :written, :attempts, :reason, :replaces, :updated_at,
+        (SELECT coalesce(max(turn), 0) + 1 FROM entry WHERE server = :server AND patient = :patient)
+    )
+    ON CONFLICT (server, key) DO UPDATE SET
+        patient = excluded.patient, state = excluded.state, evidence = excluded.evidence, written = excluded.written,
+        attempts = excluded.attempts, reason = excluded.reason, replaces = excluded.replaces,
+        updated_at = excluded.updated_at, turn = excluded.turn
+    RETURNING id
+"""  # noqa: S608 - the columns are ours
+_SAME = "SELECT 1 FROM entry WHERE server = ? AND key = ? AND patient = ? AND state = ? AND evidence = ?"
+# Touches no index, for it is done after each resource that is safely on the server.
+_GO_ON = """
+    UPDATE entry SET
+        written = :written, attempts = :attempts, reason = :reason, replaces = :replaces, updated_at = :updated_at
+    WHERE server = :server AND key = :key
+"""
+
 
 class Ledger:
     """What survives a crash. Threads may share one; each process, also a forked one, makes its own on the same file."""
@@ -84,10 +103,20 @@ class Ledger:
     # How far each assessment is
 
     def record(self, entry: Entry) -> None:
-        """Keep an entry, in place of what was known under its key; it survives the loss of power."""
-        now = self._now()
-        with self._database.writing() as connection:
-            _record(connection, entry, now)
+        """Keep an entry, in place of what was known under its key.
+
+        A new state survives the loss of power. What else is new, as what was written so far, survives the death of the
+        process; without it the server is asked once more.
+        """
+        values = _values(entry, self._now())
+        with self._database.reading() as connection:
+            known = connection.execute(_SAME, (entry.server, entry.key, entry.patient, entry.state, values["evidence"]))
+            is_news = known.fetchone() is None
+        with self._database.writing(durable=is_news) as connection:
+            if is_news:
+                _put(connection, values, entry.evidence)
+            else:
+                connection.execute(_GO_ON, values)
 
     def entry(self, server: str, key: str) -> Entry | None:
         """What is known of one assessment."""
@@ -104,8 +133,9 @@ class Ledger:
 
         Those whose writing was begun count: they may be on the server.
         """
+        # The plus signs keep SQLite from looking through all entries of the server (sqlite.org/optoverview.html).
         return self._all(
-            "server = ? AND state IN (?, ?) AND id IN (SELECT entry FROM evidence WHERE reference = ?) "
+            "+server = ? AND +state IN (?, ?) AND id IN (SELECT entry FROM evidence WHERE reference = ?) "
             "ORDER BY patient, turn DESC",
             (server, State.WRITTEN, State.WRITING, _unversioned(reference)),
         )
@@ -114,11 +144,10 @@ class Ledger:
         """The patients whose assessment was begun and not brought to an end, or is to be tried again."""
         with self._database.reading() as connection:
             rows = connection.execute(
-                f"SELECT DISTINCT patient FROM entry WHERE server = ? AND state IN ({_marks(UNFINISHED)}) "  # noqa: S608
-                "ORDER BY patient",
+                f"SELECT patient FROM entry WHERE server = ? AND state IN ({_marks(UNFINISHED)})",  # noqa: S608
                 (server, *UNFINISHED),
             )
-            return [patient for (patient,) in rows]
+            return sorted({patient for (patient,) in rows})
 
     def entries(
         self, *, states: Sequence[State] = (), server: str = "", patient: str = "", limit: int = -1
@@ -271,42 +300,31 @@ class Ledger:
             return _entries(connection, where, values)
 
 
-def _record(connection: sqlite3.Connection, entry: Entry, now: str) -> None:
-    known = connection.execute(
-        "SELECT evidence FROM entry WHERE server = ? AND key = ?", (entry.server, entry.key)
-    ).fetchone()
-    evidence = _listed(entry.evidence)
-    row = connection.execute(
-        f"""
-        INSERT INTO entry ({_COLUMNS}, turn) VALUES (
-            ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
-            (SELECT coalesce(max(turn), 0) + 1 FROM entry WHERE server = ?1 AND patient = ?3)
-        )
-        ON CONFLICT (server, key) DO UPDATE SET
-            patient = excluded.patient, state = excluded.state, evidence = excluded.evidence,
-            written = excluded.written, attempts = excluded.attempts, reason = excluded.reason,
-            replaces = excluded.replaces, updated_at = excluded.updated_at, turn = excluded.turn
-        RETURNING id
-        """,  # noqa: S608 - the columns are ours
-        (
-            entry.server,
-            entry.key,
-            entry.patient,
-            entry.state,
-            evidence,
-            _listed(entry.written),
-            entry.attempts,
-            entry.reason,
-            entry.replaces,
-            now,
-        ),
-    ).fetchone()
-    if known is None or known[0] != evidence:
-        connection.execute("DELETE FROM evidence WHERE entry = ?", row)
-        references = {_unversioned(each) for each in entry.evidence}
-        connection.executemany(
-            "INSERT INTO evidence (reference, entry) VALUES (?, ?)", ((each, *row) for each in references)
-        )
+def _values(entry: Entry, now: str) -> dict[str, str | int]:
+    return {
+        "server": entry.server,
+        "key": entry.key,
+        "patient": entry.patient,
+        "state": entry.state,
+        "evidence": _listed(entry.evidence),
+        "written": _listed(entry.written),
+        "attempts": entry.attempts,
+        "reason": entry.reason,
+        "replaces": entry.replaces,
+        "updated_at": now,
+    }
+
+
+def _put(connection: sqlite3.Connection, values: dict[str, str | int], evidence: Sequence[str]) -> None:
+    known = connection.execute("SELECT evidence FROM entry WHERE server = :server AND key = :key", values).fetchone()
+    row = connection.execute(_PUT, values).fetchone()
+    if known == (values["evidence"],):
+        return
+    connection.execute("DELETE FROM evidence WHERE entry = ?", row)
+    references = {_unversioned(each) for each in evidence}
+    connection.executemany(
+        "INSERT INTO evidence (reference, entry) VALUES (?, ?)", ((each, *row) for each in references)
+    )
 
 
 def _entries(connection: sqlite3.Connection, where: str, values: Sequence[str | int]) -> list[Entry]:

@@ -26,7 +26,7 @@ _FIRST = (
     ) STRICT
     """,
     "CREATE INDEX entry_of_patient ON entry (server, patient, turn)",
-    "CREATE INDEX entry_in_state ON entry (state, server, updated_at)",
+    "CREATE INDEX entry_in_state ON entry (state, server)",
     """
     CREATE TABLE evidence (
         -- Without its version, so that a change of the resource finds the assessment.
