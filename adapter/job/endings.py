@@ -24,6 +24,7 @@ class Ending(StrEnum):
     INCOMPLETE = "incomplete"  # not everything came that was asked for
     REFUSED = "refused"  # what came, or what would be written, is not fit to be used
     FAILED = "failed"  # the server could not be read or written
+    FAULT = "fault"  # the adapter itself failed on it: report that
     ELSEWHERE = "elsewhere"  # another process is at work on the patient
 
 
@@ -65,6 +66,11 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     def is_settled(self) -> bool:
         """Whether nothing is left to do until something changes."""
         return self.ending in (Ending.WRITTEN, Ending.UNCHANGED)
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the ledger knows how it ended, so that a later run finds what is left to do."""
+        return self.ending not in (Ending.FAULT, Ending.ELSEWHERE, Ending.WOULD_WRITE)
 
     @property
     def remembered_as(self) -> State | None:

@@ -9,12 +9,16 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 import msgspec
 
-from adapter.errors import AdapterError, LedgerUnusable
+from adapter.errors import LedgerUnusable
 from adapter.job.doing import Job
 from adapter.job.endings import Done, Ending
 
 # So many wait for a worker that none is ever idle, and no more: a list of all patients stays a list of ids.
 _WAITING_FOR_EACH = 2
+# So many failures of the server without a success between them, for each worker: it is gone, and the rest would wait
+# through every retry for nothing.
+_FAILURES_IN_A_ROW = 3
+_MISSING = (Ending.MISSING, Ending.INCOMPLETE, Ending.FAILED, Ending.FAULT)
 
 
 class Tally(msgspec.Struct):
@@ -26,7 +30,10 @@ class Tally(msgspec.Struct):
         unread: How many entries could not be read at all.
         retracted: How many earlier assessments were taken back.
         reasons: How often what went wrong.
+        failures_in_a_row: How many patients ended last by a failure of the server that time may mend.
         stopped: Whether the run was stopped before its end.
+        shortfalls: What of the patients could not be listed.
+        moved_watermark: Whether the next run may go on from where this one began.
     """
 
     endings: Counter[Ending] = msgspec.field(default_factory=Counter)
@@ -34,7 +41,10 @@ class Tally(msgspec.Struct):
     unread: int = 0
     retracted: int = 0
     reasons: Counter[str] = msgspec.field(default_factory=Counter)
+    failures_in_a_row: int = 0
     stopped: bool = False
+    shortfalls: tuple[str, ...] = ()
+    moved_watermark: bool = False
 
     @property
     def patients(self) -> int:
@@ -44,7 +54,7 @@ class Tally(msgspec.Struct):
     @property
     def is_incomplete(self) -> bool:
         """Whether something is missing on the server, or was missing there when it was asked for."""
-        return self.stopped or any(self.endings[each] for each in (Ending.MISSING, Ending.INCOMPLETE, Ending.FAILED))
+        return self.stopped or bool(self.shortfalls) or any(self.endings[each] for each in _MISSING)
 
     @property
     def is_open(self) -> bool:
@@ -58,6 +68,8 @@ class Tally(msgspec.Struct):
         self.unread += done.unread
         self.retracted += len(done.retracted)
         self.reasons.update([done.reason] if done.reason else [])
+        is_failure = done.ending is Ending.FAILED and done.may_retry
+        self.failures_in_a_row = self.failures_in_a_row + 1 if is_failure else 0
 
 
 def run(
@@ -80,7 +92,8 @@ def run(
     with ThreadPoolExecutor(workers, thread_name_prefix="patient") as pool:
         try:
             for patient in patients:
-                if stop.is_set():
+                if stop.is_set() or tally.failures_in_a_row >= workers * _FAILURES_IN_A_ROW:
+                    tally.stopped = True
                     break
                 begun.add(pool.submit(_one, job, patient))
                 if len(begun) >= workers * _WAITING_FOR_EACH:
@@ -89,7 +102,6 @@ def run(
                 begun = _counted(begun, tally, tell)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-    tally.stopped = stop.is_set()
     return tally
 
 
@@ -109,7 +121,10 @@ def _one(job: Job, patient: str) -> Done:
         return job.assess_and_write(patient)
     except LedgerUnusable:
         raise
-    except AdapterError as error:
-        return Done(patient=patient, ending=Ending.FAILED, reason=type(error).__name__)
     except Exception as error:  # noqa: BLE001 - the one place: reported, and the next patient follows
-        return Done(patient=patient, ending=Ending.FAILED, reason=f"fault of the adapter: {type(error).__name__}")
+        return Done(patient=patient, ending=Ending.FAULT, reason=_word(error))
+
+
+def _word(error: Exception) -> str:
+    """The kind of an error as a reason; its text might quote a record."""
+    return type(error).__name__.lower()

@@ -1,0 +1,124 @@
+"""A run from choosing its patients to moving the watermark behind it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+
+from adapter.errors import SettingsInvalid
+from adapter.job.choosing import Chosen, Since, changed, everyone, members, moment_of, with_overlap
+from adapter.job.doing import Job
+from adapter.job.endings import Done
+from adapter.job.running import Tally, run
+from adapter.ledger.entries import State
+
+LAST = "last"
+# Runs over all patients and runs over changes move one watermark: who has seen all has seen every change.
+_SCOPE = "changes"
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom the operator wants assessed: one of these ways.
+
+    Attributes:
+        patients: Named ones, as ``named`` gave them.
+        group: The id of a Group.
+        everyone: All patients of the server.
+        since: ``last``, or a moment: those of whom something changed since then.
+        by: What counts as a change.
+        overlap_seconds: How far to look back before the last watermark.
+        limit: The most patients; 0 is all of them.
+    """
+
+    patients: tuple[str, ...] = ()
+    group: str = ""
+    everyone: bool = False
+    since: str = ""
+    by: Since = Since.LAST_UPDATED
+    overlap_seconds: float = 300
+    limit: int = 0
+
+    @property
+    def has_watermark(self) -> bool:
+        """Whether the run sees everything up to some moment, so that the next one can go on from there."""
+        return self.everyone or bool(self.since)
+
+
+class Campaign(msgspec.Struct, frozen=True):
+    """A run that is about to begin.
+
+    Attributes:
+        chosen: Whom it is about, and what could not be listed.
+        patients: In the order in which they are done.
+        run: Its number in the ledger; 0 where it moves no watermark.
+    """
+
+    chosen: Chosen
+    patients: tuple[str, ...]
+    run: int = 0
+
+
+def plan(job: Job, selection: Selection, *, dry_run: bool) -> Campaign:
+    """Choose the patients, and note them in the ledger before the first is done.
+
+    Raises:
+        ServerError: They cannot be listed.
+        SettingsInvalid: Nobody was named, or in several ways at once.
+    """
+    chosen = choose(job, selection)
+    patients, number = chosen.patients, 0
+    if selection.has_watermark and not dry_run:
+        again = (*job.ledger.unfinished(job.server.base), *_quarantined(job))
+        until = "" if chosen.shortfalls else chosen.server_time
+        number = job.ledger.begin_run(job.server.base, _SCOPE, until=until, patients=(*patients, *again))
+        # Those of this run and those that earlier ones left undone; of a limited run the rest is left to the next.
+        patients = tuple(job.ledger.pending(number))
+    return Campaign(chosen, patients[: selection.limit] if selection.limit else patients, number)
+
+
+def choose(job: Job, selection: Selection) -> Chosen:
+    """The patients that are meant."""
+    ways = (bool(selection.patients), bool(selection.group), selection.everyone, bool(selection.since))
+    if sum(ways) != 1:
+        raise SettingsInvalid("name the patients in one way: --patient or --patients, --group, --all, or --since")
+    if selection.patients:
+        return Chosen(selection.patients)
+    if selection.group:
+        return members(job.server, selection.group)
+    if selection.since and (since := _since(job, selection)):
+        return changed(job.server, job.ledger, job.codes, since, selection.by)
+    return everyone(job.server)
+
+
+def carry_out(
+    job: Job, campaign: Campaign, *, workers: int, tell: Callable[[Done], None], stop: threading.Event
+) -> Tally:
+    """Do every patient, and move the watermark if all of them came to an end that is recorded."""
+    number, ledger = campaign.run, job.ledger
+
+    def told(done: Done) -> None:
+        if number and done.is_recorded:
+            ledger.settle(number, done.patient)
+        tell(done)
+
+    tally = run(job, campaign.patients, workers=workers, tell=told, stop=stop)
+    tally.shortfalls = campaign.chosen.shortfalls
+    tally.moved_watermark = bool(number) and ledger.finish_run(number)
+    return tally
+
+
+def _since(job: Job, selection: Selection) -> datetime | None:
+    """From when on to look; ``None`` where there was no run before, so that all patients are new."""
+    if selection.since != LAST:
+        return moment_of(selection.since)
+    watermark = job.ledger.watermark(job.server.base, _SCOPE)
+    return with_overlap(watermark, selection.overlap_seconds) if watermark else None
+
+
+def _quarantined(job: Job) -> list[str]:
+    """Those of whom not everything came, or came fit for use: perhaps it does now."""
+    entries = job.ledger.entries(states=(State.QUARANTINED,), server=job.server.base)
+    return [entry.patient for entry in entries if entry.key == entry.patient]
