@@ -78,7 +78,10 @@ def _assessing(command: _Command) -> _Command:
 
 
 # name → where it lives, and its line in the list of commands.
-_LATER: dict[str, tuple[str, str]] = {}
+_LATER: dict[str, tuple[str, str]] = {
+    "keys": ("adapter.entrypoints.cli_keys:keys", "Make the key of a SMART client, and show what to register of it."),
+    "settings": ("adapter.entrypoints.cli_settings:settings", "Show every setting and where it came from."),
+}
 
 
 @click.group(cls=LazyGroup, later=_LATER, context_settings={"help_option_names": ["-h", "--help"]})

@@ -19,11 +19,13 @@ from adapter.fhir_server.keys import SigningKey
 from adapter.fhir_server.limits import Clock, SystemClock
 from adapter.fhir_server.messages import Request, Response, Transport
 from adapter.fhir_server.origins import below, is_same_origin
+from adapter.fhir_server.outcomes import error_of, is_transient
 from adapter.fhir_server.retrying import Patience, wait_before_retry
 from adapter.fhir_server.smart_answers import (
     Configuration,
     Token,
     configuration_of,
+    configured_endpoint,
     refuse_unfit,
     token_of,
     trusted_endpoint,
@@ -70,8 +72,14 @@ class BackendServices:
         clock: Clock | None = None,
         patience: Patience = Patience(),  # noqa: B008 - frozen
     ) -> None:
-        """Take the base address that the token belongs to, and who asks for it."""
+        """Take the base address that the token belongs to, and who asks for it.
+
+        Raises:
+            SettingsInvalid: The token endpoint that was set is not protected.
+        """
         self._base, self._transport, self._client = base, transport, client
+        if client.token_url:
+            configured_endpoint(client.token_url, allowed=client.allowed_origins)
         self._clock, self._patience = clock or SystemClock(), patience
         self._lock = threading.Lock()
         self._given = threading.local()
@@ -117,7 +125,8 @@ class BackendServices:
             self._found = endpoint, scopes
             return self._asked(endpoint, scopes)
         except ServerError as error:
-            self._failure = self._clock.seconds(), error
+            # Discovery too may have changed in the months that a service runs.
+            self._failure, self._found = (self._clock.seconds(), error), None
             raise
 
     def _asked(self, endpoint: str, scopes: str) -> Token:
@@ -171,7 +180,10 @@ class BackendServices:
         return Configuration(token_endpoint=endpoint)
 
     def _read(self, path: str, accepted: str) -> Response:
-        return self._exchange(lambda: Request("GET", below(self._base, path), {"Accept": accepted}))
+        answer = self._exchange(lambda: Request("GET", below(self._base, path), {"Accept": accepted}))
+        if is_transient(answer):
+            raise error_of(answer)
+        return answer
 
     def _exchange(self, request: Callable[[], Request]) -> Response:
         """The answer to a request that is made anew for each try."""

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from adapter.errors import ServerError
+from adapter.errors import ServerError, SettingsInvalid
 from adapter.fhir_server.authorisation import bearer
 from adapter.fhir_server.keys import Algorithm
 from adapter.fhir_server.messages import Response
@@ -57,7 +57,7 @@ class _Granted(msgspec.Struct, frozen=True):
     access_token: str = ""
     token_type: str = "bearer"  # noqa: S105 - a kind of token, and none itself
     expires_in: object = None
-    scope: str = ""
+    scope: str | None = None
 
 
 class _Refused(msgspec.Struct, frozen=True):
@@ -118,6 +118,20 @@ def trusted_endpoint(url: str, *, base: str, allowed: Collection[str]) -> str:
     )
 
 
+def configured_endpoint(url: str, *, allowed: Collection[str]) -> str:
+    """The token endpoint that the operator has set, if nobody can listen on the way.
+
+    Raises:
+        SettingsInvalid: It is plain http to another machine, and not among the origins that the operator trusts.
+    """
+    found = origin(url)
+    if found is not None and (found[0] == "https" or is_loopback(found[1])):
+        return url
+    if found is None or found not in {origin(each) for each in allowed}:
+        raise SettingsInvalid("token_url: expected an https address; plain http only to this machine")
+    return url
+
+
 def token_of(response: Response, *, asked_at: float) -> Token:
     """The token in an answer.
 
@@ -138,7 +152,7 @@ def token_of(response: Response, *, asked_at: float) -> Token:
         what = "the token endpoint answered something else than a bearer token"
         raise ServerError(what, code="unexpected-content", status=response.status)
     life = _life(granted.expires_in)
-    return Token(bearer(granted.access_token), asked_at + life - min(30.0, life * 0.2), granted.scope)
+    return Token(bearer(granted.access_token), asked_at + life - min(30.0, life * 0.2), granted.scope or "")
 
 
 def _life(expires_in: object) -> float:
