@@ -148,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
         if habits.expires_once and f"/files/{bulk.manifests}/" in self.path and bulk.manifests == 1:
             self._send(410)
             return
-        content = bulk.deleted if name == "deleted" else (bulk.files | bulk.errors).get(name, b"")
+        content = bulk.deleted if name == "deleted" else {**bulk.files, **bulk.errors}.get(name, b"")
         if "gzip" in self.headers.get("Accept-Encoding", ""):
             packed = gzip.compress(content)
             packed = packed[: len(packed) // 2] if habits.damages_gzip else packed
