@@ -80,6 +80,7 @@ def _assessing(command: _Command) -> _Command:
 # name → where it lives, and its line in the list of commands.
 _LATER: dict[str, tuple[str, str]] = {
     "keys": ("adapter.entrypoints.cli_keys:keys", "Make the key of a SMART client, and show what to register of it."),
+    "run": ("adapter.entrypoints.cli_job:run", "Assess the patients of a FHIR server and write each assessment back, once."),
     "settings": ("adapter.entrypoints.cli_settings:settings", "Show every setting and where it came from."),
 }
 
