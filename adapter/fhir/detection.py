@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -39,17 +39,27 @@ def detect(entries: Sequence[Entry], wanted: Release | None) -> Detected:
     fits = [releases_of(entry) for entry in entries]
     if wanted is not None:
         return Detected(wanted, None, fits)
-    declared = {release for entry in entries if (release := _stated(entry)) is not None}
+    declared = {release for entry in entries if (release := stated_release(entry)) is not None}
+    return Detected(*decide(Counter(fits), declared), fits)
+
+
+def decide(fits: Mapping[Releases, int], declared: Collection[Release]) -> tuple[Release, Problem]:
+    """The release that is declared, else the one that most entries fit; and the notice that says so.
+
+    Args:
+        fits: How many entries may be of these releases.
+        declared: What CapabilityStatements say.
+    """
     if len(declared) == 1:
-        release = declared.pop()
-        return Detected(release, _notice(f"a CapabilityStatement says {release.name}", release), fits)
+        (release,) = declared
+        return release, _notice(f"a CapabilityStatement says {release.name}", release)
     counts: Counter[Release] = Counter()
-    for releases, count in Counter(fits).items():
+    for releases, count in fits.items():
         counts.update(dict.fromkeys(releases, count))
     release = max(_PREFERRED, key=lambda candidate: counts[candidate])
     is_told = any(releases != _ALL for releases in fits)
     what = f"most entries fit {release.name}" if is_told else "nothing in the input tells the release of FHIR"
-    return Detected(release, _notice(what, release), fits)
+    return release, _notice(what, release)
 
 
 def releases_of(entry: Entry) -> Releases:
@@ -65,7 +75,8 @@ def releases_of(entry: Entry) -> Releases:
     return _of_profile(resource.get("meta")) or _of_elements(entry.type, resource)
 
 
-def _stated(entry: Entry) -> Release | None:
+def stated_release(entry: Entry) -> Release | None:
+    """The release that an entry declares for the whole server, if it is a statement of that kind."""
     version = entry.decoded.get("fhirVersion") if entry.decoded and entry.type in _STATEMENTS else None
     return release_named(version) if isinstance(version, str) else None
 

@@ -45,14 +45,15 @@ def split(data: bytes, name: str, *, fast_lane: FastLane = _careful_only) -> lis
         InputUnreadable: Nothing of the source can be read.
     """
     data = unpack(data, where=name).removeprefix(_BYTE_ORDER_MARK)
-    _refuse_markup(data, name)
+    refuse_markup(data, name)
     if _is_ndjson(data, name):
         lines = enumerate(data.split(b"\n"), 1)
-        return [entry for number, line in lines for entry in _of_line(line, f"{name}:{number}", fast_lane)]
+        return [entry for number, line in lines for entry in of_line(line, f"{name}:{number}", fast_lane)]
     return list(_of_bytes(data, name, fast_lane))
 
 
-def _refuse_markup(data: bytes, name: str) -> None:
+def refuse_markup(data: bytes, name: str) -> None:
+    """Raise ``InputUnreadable`` where a file begins like a page or XML."""
     start = data[:200].lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")):
         raise InputUnreadable(f"{name}: this is an HTML page, perhaps of a login or a proxy, and no FHIR")
@@ -68,7 +69,8 @@ def _is_ndjson(data: bytes, name: str) -> bool:
     return first.startswith(b"{") and first.rstrip().endswith(b"}") and rest[:1000].lstrip().startswith(b"{")
 
 
-def _of_line(line: bytes, where: str, fast_lane: FastLane) -> Iterator[Entry]:
+def of_line(line: bytes, where: str, fast_lane: FastLane) -> Iterator[Entry]:
+    """The entries of one line of NDJSON; none if it is blank, and one with the problem if it is no JSON."""
     # Only bytes that end a line in NDJSON end one here: U+2028 inside a text does not.
     line = line.strip()
     if not line:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 
 import msgspec
@@ -115,13 +115,36 @@ def read(
         allow_preliminary: Whether preliminary results are read too.
         fast_lane: Reads what is plain; every lane gives the same rows.
     """
-    entries = [entry for source in _named_apart(sources) for entry in _entries(source, fast_lane)]
+    entries = [entry for source in named_apart(sources) for entry in _entries(source, fast_lane)]
+    return read_entries(entries, release=release, allow_preliminary=allow_preliminary)
+
+
+def read_entries(
+    entries: Sequence[Entry],
+    *,
+    release: Release | None,
+    allow_preliminary: bool = False,
+    visitors: Collection[int] = frozenset(),
+    bases: Collection[str] = frozenset(),
+) -> Reading:
+    """Read entries as one input, or as one part of a larger one.
+
+    Args:
+        entries: In the order in which they came.
+        release: The release to read as; a part is told what was found out about the whole.
+        allow_preliminary: Whether preliminary results are read too.
+        visitors: Which entries belong to another part, and are here because others mean them or are their versions.
+        bases: The service bases of which the other parts speak.
+    """
     detected = detect(entries, release)
-    references = References(entries)
+    references = References(entries, bases)
     stale = {id(placed): problem for versions in references.versions() for placed, problem in outdated(versions)}
-    reading = Reading(detected.release, entries=len(entries), problems=[detected.notice] if detected.notice else [])
+    reading = Reading(detected.release, problems=[detected.notice] if detected.notice else [])
+    reading.entries = len(entries) - len(visitors)
     has_plain = detected.release is not Release.STU3
     for index, placed in enumerate(references.placed):
+        if index in visitors:
+            continue
         problem = placed.entry.problem or stale.get(id(placed))
         if placed.entry.plain is not None and problem is None and has_plain:
             _file(reading, placed, *_read_plain(placed, placed.entry.plain, references))
@@ -129,13 +152,14 @@ def read(
         record = _record(placed, references, detected.release, allow_preliminary=allow_preliminary)
         problem = _refusal_unread(placed.entry, is_foreign=detected.is_foreign(index)) or problem
         _file(reading, placed, *_read_one(record, problem))
-    reading.problems += [caution for entry in entries if (caution := address_caution(entry)) is not None]
+    home = (entry for index, entry in enumerate(entries) if index not in visitors)
+    reading.problems += [caution for entry in home if (caution := address_caution(entry)) is not None]
     _add_unknown_patients(reading)
     _drop_idle_cautions(reading)
     return reading
 
 
-def _named_apart(sources: Iterable[Source]) -> Iterable[Source]:
+def named_apart(sources: Iterable[Source]) -> Iterable[Source]:
     """Give files of the same name different ones, so that every path means one place."""
     names: Counter[str] = Counter()
     for source in sources:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from urllib.parse import parse_qs
 
@@ -61,8 +61,9 @@ class References:
     the input speaks of a single server.
     """
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
-        self._server = _single(_bases(entries))
+    def __init__(self, entries: Sequence[Entry], bases: Collection[str] = ()) -> None:
+        """Take in the entries, and the service bases of which the rest of the input speaks, if they are a part."""
+        self._server = _single({*service_bases(entries), *bases})
         self._urns: dict[str, str] = {}
         self._by_key: dict[str, list[Placed]] = {}
         self._in_bundle: dict[tuple[str, str], set[str]] = {}
@@ -136,7 +137,7 @@ class References:
     def _by_contained(self, patient: Json | None, subject: Element) -> str | Problem:
         if patient is None or patient.get("resourceType") != "Patient":
             return _unresolved(subject.where, "the subject is not contained as a Patient")
-        known = {key for name in _identifiers(patient) for key in self._by_identifier.get(name, ())}
+        known = {key for name in identifiers(patient) for key in self._by_identifier.get(name, ())}
         return self._only(known, subject, "the contained Patient")
 
     def _by_condition(self, reference: str, subject: Element, here: Placed) -> str | Problem:
@@ -185,7 +186,7 @@ class References:
         found: dict[str, set[str]] = {}
         for placed in self.placed:
             if placed.entry.type == "Patient" and placed.entry.resource:
-                for name in _identifiers(placed.entry.resource):
+                for name in identifiers(placed.entry.resource):
                     found.setdefault(name, set()).add(placed.key)
         return found
 
@@ -219,11 +220,10 @@ def address_caution(entry: Entry) -> Problem | None:
     return Problem(ProblemCode.FULL_URL_MISMATCH, entry.where, what, then, severity=severity, used=True)
 
 
-def _bases(entries: Sequence[Entry]) -> set[str]:
+def service_bases(entries: Iterable[Entry]) -> set[str]:
     """Every service base the input speaks of, by its own URLs or by a subject."""
-    urls = [entry.full_url for entry in entries]
-    urls += [person for entry in entries for person in entry.people if person.startswith("http")]
-    return {found.base for url in set(urls) if (found := literal(url)) and found.base}
+    urls = {url for entry in entries for url in (entry.full_url, *entry.people) if url.startswith("http")}
+    return {found.base for url in urls if (found := literal(url)) and found.base}
 
 
 def _claims(entries: Sequence[Entry]) -> dict[str, set[str]]:
@@ -235,7 +235,8 @@ def _claims(entries: Sequence[Entry]) -> dict[str, set[str]]:
     return found
 
 
-def _identifiers(patient: Json) -> Iterator[str]:
+def identifiers(patient: Json) -> Iterator[str]:
+    """The business identifiers of a Patient, each as ``system|value``."""
     for each in Element(patient, "").many("identifier"):
         if each.has("value"):
             yield f"{each.text('system')}|{each.text('value')}"
