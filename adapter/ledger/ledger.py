@@ -217,6 +217,8 @@ class Ledger:
     def begin_run(self, server: str, scope: str, *, until: str, patients: Iterable[str]) -> int:
         """Note all patients that a search has found, before the first is done, and those that earlier runs left undone.
 
+        A run of the same scope that is still going on goes on, and leaves the watermark to this one.
+
         Args:
             server: The server's base address.
             scope: What was searched: runs of different scopes have different watermarks.
@@ -229,14 +231,13 @@ class Ledger:
                 "INSERT INTO run (server, scope, until) VALUES (?, ?, ?) RETURNING id", (server, scope, until)
             )
             run: int = begun.fetchone()[0]
-            connection.execute(
-                "INSERT INTO pending (run, patient) SELECT DISTINCT ?, patient FROM pending JOIN run ON run.id = run "
-                "WHERE server = ? AND scope = ?",
-                (run, server, scope),
-            )
             connection.executemany(
                 "INSERT OR IGNORE INTO pending (run, patient) VALUES (?, ?)", ((run, patient) for patient in patients)
             )
+            unfinished = "SELECT id FROM run WHERE server = ?2 AND scope = ?3 AND finished = 0 AND id < ?1"
+            values = (run, server, scope)
+            connection.execute(f"UPDATE OR IGNORE pending SET run = ?1 WHERE run IN ({unfinished})", values)  # noqa: S608
+            connection.execute(f"DELETE FROM run WHERE id IN ({unfinished})", values)  # noqa: S608
         return run
 
     def pending(self, run: int) -> list[str]:
@@ -252,19 +253,22 @@ class Ledger:
             connection.execute("DELETE FROM pending WHERE run = ? AND patient = ?", (run, patient))
 
     def finish_run(self, run: int) -> bool:
-        """Move the watermark to where this run ended, if none of its patients is pending, and say whether none is."""
+        """Move the watermark to where this run ended, or say that it may not be moved.
+
+        It may not while a patient of the run is pending, nor by a run after which another of its scope was begun.
+        """
         try:
             with self._database.writing() as connection:
-                connection.execute("UPDATE run SET finished = 1 WHERE id = ?", (run,))
-                # It has done what earlier runs left undone. Without an end of its own it leaves the watermark to them.
+                finished = connection.execute("UPDATE run SET finished = 1 WHERE id = ?", (run,))
+                # Those before are done with, but for the one that holds the watermark where this one brings none.
                 connection.execute(
-                    "DELETE FROM run WHERE id < ?1 AND (finished = 0 OR (SELECT until FROM run WHERE id = ?1) <> '') "
-                    "AND (server, scope) = (SELECT server, scope FROM run WHERE id = ?1)",
+                    "DELETE FROM run WHERE (server, scope, TRUE) = (SELECT server, scope, until <> '' FROM run "
+                    "WHERE id = ?1) AND id < ?1",
                     (run,),
                 )
+                return finished.rowcount == 1
         except sqlite3.IntegrityError:
             return False
-        return True
 
     def watermark(self, server: str, scope: str) -> str:
         """Up to when everything of this scope is done, by the server's clock; empty where no run was finished."""
