@@ -270,12 +270,12 @@ class _Writing:
         Raises:
             ServerError: Nothing but to stop.
         """
+        # It may have refused a reference to a Device that is gone.
+        self._habits.devices.clear()
         following = after(error)
         if following is Next.STOP:
             raise error
         answered = f"HTTP {error.status}" if error.status else error.code
-        # It may have refused a reference to a Device that is gone.
-        self._habits.devices.clear()
         self._problem(ProblemCode.WAY_CHANGED, where, f"{answered} to {what}", f"next: {following}")
         return following
 

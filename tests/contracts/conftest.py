@@ -1,9 +1,8 @@
-"""Every counterpart, started once per test that asks for it, and what is written to it."""
+"""Every counterpart, started once and emptied after each test, and what is written to it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,10 +18,17 @@ def knowledge() -> Knowledge:
     return load_knowledge()
 
 
-@pytest.fixture(params=list(COUNTERPARTS))
-def counterpart(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Counterpart]:
-    with COUNTERPARTS[request.param](tmp_path) as running:
-        yield running
+@pytest.fixture(scope="module", params=list(COUNTERPARTS))
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counterpart]:
+    with COUNTERPARTS[request.param](tmp_path_factory.mktemp("server")) as started:
+        yield started
+
+
+@pytest.fixture
+def counterpart(running: Counterpart) -> Iterator[Counterpart]:
+    """A server without anything of ours on it."""
+    yield running
+    running.clear()
 
 
 @pytest.fixture

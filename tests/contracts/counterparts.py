@@ -57,6 +57,12 @@ class Counterpart:
         answer = self.ask("PUT", place, json=dict(resource), headers={"content-type": "application/fhir+json"})
         assert answer.ok, answer.text
 
+    def clear(self) -> None:
+        """Delete all that was written, last what others name."""
+        for kind in ("Provenance", "RiskAssessment", "Device"):
+            for each in self.found(kind):
+                assert self.ask("DELETE", f"{kind}/{each['id']}").ok
+
     def ask(self, method: str, path: str, **given: Any) -> requests.Response:
         """One request below the base."""
         return requests.request(method, f"{self.server.base}/{path}", timeout=30, **given)
