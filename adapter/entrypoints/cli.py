@@ -81,6 +81,7 @@ def _assessing(command: _Command) -> _Command:
 _LATER: dict[str, tuple[str, str]] = {
     "keys": ("adapter.entrypoints.cli_keys:keys", "Make the key of a SMART client, and show what to register of it."),
     "run": ("adapter.entrypoints.cli_job:run", "Assess the patients of a FHIR server and write each assessment back, once."),
+    "sandbox": ("adapter.entrypoints.cli_sandbox:sandbox", "Run a FHIR server with patients on this machine, for a first try."),
     "settings": ("adapter.entrypoints.cli_settings:settings", "Show every setting and where it came from."),
 }
 
