@@ -83,6 +83,8 @@ _LATER: dict[str, tuple[str, str]] = {
     "run": ("adapter.entrypoints.cli_job:run", "Assess the patients of a FHIR server and write each assessment back, once."),
     "sandbox": ("adapter.entrypoints.cli_sandbox:sandbox", "Run a FHIR server with patients on this machine, for a first try."),
     "settings": ("adapter.entrypoints.cli_settings:settings", "Show every setting and where it came from."),
+    "subscribe": ("adapter.entrypoints.cli_subscriptions:subscribe", "Have the server tell us what changed."),
+    "unsubscribe": ("adapter.entrypoints.cli_subscriptions:unsubscribe", "Have the server no longer tell us."),
 }
 
 

@@ -96,7 +96,7 @@ class Settings(BaseModel):
     token_url: _Url = Field("", description="Token endpoint; default: what the server's discovery says.")
     scopes: str = Field("", description="Scopes to ask for, with spaces between; default: the least needed.")
     # notifications
-    listen: str = Field("127.0.0.1:8466", description="Address and port that take notifications.")
+    listen: str = Field("127.0.0.1:8040", description="Address and port that take notifications.")
     inbox: _Path = Field(
         Path("~/.local/state/osteo-fhir/inbox.sqlite"), description="The file that keeps notifications until done."
     )
