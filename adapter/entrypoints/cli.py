@@ -79,6 +79,7 @@ def _assessing(command: _Command) -> _Command:
 
 # name → where it lives, and its line in the list of commands.
 _LATER: dict[str, tuple[str, str]] = {
+    "export": ("adapter.entrypoints.cli_bulk:export", "Bring a Bulk Data export of a server into a folder."),
     "keys": ("adapter.entrypoints.cli_keys:keys", "Make the key of a SMART client, and show what to register of it."),
     "run": ("adapter.entrypoints.cli_job:run", "Assess the patients of a FHIR server and write each assessment back, once."),
     "sandbox": ("adapter.entrypoints.cli_sandbox:sandbox", "Run a FHIR server with patients on this machine, for a first try."),
