@@ -29,6 +29,10 @@ class LedgerUnusable(AdapterError):
     """The operator must give the ledger another place: the disk is full, read-only, or the file is not ours."""
 
 
+class InboxUnusable(AdapterError):
+    """The operator must give the inbox room or another place: the disk is full, read-only, or the file is not ours."""
+
+
 class ServerError(AdapterError):
     """The server's administrator, or time, must help; the text names no patient.
 

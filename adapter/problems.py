@@ -86,6 +86,8 @@ class ProblemCode(StrEnum):
     ANSWER_UNCLEAR = "answer-unclear"
     WRITTEN_TWICE = "written-twice"
     EDITED_SINCE = "edited-since"
+    # being told by a server
+    NOTIFICATION_INVALID = "notification-invalid"
 
 
 class Problem(msgspec.Struct, frozen=True, gc=False):
