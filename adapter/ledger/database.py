@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -113,7 +114,7 @@ class Database:
         )
         self._opened.add(connection)
         _refuse_foreign(connection, self._path)
-        connection.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(connection, self._patience)
         connection.execute("PRAGMA foreign_keys = ON")
         # What is deleted is overwritten with zeros (sqlite.org/pragma.html#pragma_secure_delete).
         connection.execute("PRAGMA secure_delete = ON")
@@ -158,13 +159,29 @@ def _make_private(path: Path) -> None:
         raise LedgerUnusable(f"{path}: {error.strerror}; {_LET}") from error
 
 
+def _write_ahead(connection: sqlite3.Connection, patience: float) -> None:
+    """Let readers and a writer not wait for each other (sqlite.org/wal.html)."""
+    until = time.monotonic() + patience
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            # SQLite does not wait by itself here: seen when four processes made one file.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+
+
 def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
     """Touch no other program's file, and none that a newer version of this one has made."""
-    ours = connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
-    empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-    if not ours and not empty:
+    # One statement, so that it sees one state of a file that another process is just making.
+    program, version, tables = connection.execute(
+        "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master) "
+        "FROM pragma_application_id, pragma_user_version"
+    ).fetchone()
+    if program != APPLICATION_ID and tables:
         raise LedgerUnusable(f"{path}: is another program's database; name another file")
-    version = _version(connection)
     if version > len(STEPS):
         raise LedgerUnusable(
             f"{path}: was made by a newer version (schema {version}; this one knows up to {len(STEPS)}); "
