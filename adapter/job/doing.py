@@ -23,7 +23,7 @@ from adapter.job.fetching import Fetched, fetch_patient
 from adapter.knowledge.model import Knowledge
 from adapter.ledger.entries import GIVEN_UP, Entry, State
 from adapter.ledger.ledger import Ledger
-from adapter.pipeline import Options, Outcome, PatientOutcome, assess_sources
+from adapter.pipeline import Options, Outcome, assess_sources
 from adapter.problems import ProblemCode, Severity
 
 Resource = Mapping[str, Any]
@@ -94,6 +94,27 @@ class Job:
         finally:
             self.ledger.release(self.server.base, patient, owner=self._owner)
 
+    def write_assessed(self, patient: str, resources: Sequence[Resource], release: Release) -> Done:
+        """Write an assessment that was made before, as ``convert`` makes them; the same rules hold, the same ledger.
+
+        Args:
+            patient: ``Patient/1``.
+            resources: RiskAssessment, Device and Provenance, in this order.
+            release: What they are written in.
+
+        Raises:
+            LedgerUnusable: Nothing can be recorded, so nothing may be written.
+        """
+        if not self._choices.dry_run and not self._hold(patient):
+            return Done(patient=patient, ending=Ending.ELSEWHERE)
+        try:
+            done = self._concluded(patient, resources, Fetched(), release)
+        except ServerError as error:
+            done = Done(patient=patient, ending=Ending.FAILED, reason=error.code, may_retry=error.may_retry)
+        finally:
+            self.ledger.release(self.server.base, patient, owner=self._owner)
+        return done if self._choices.dry_run else self._remembered(done)
+
     @property
     def _owner(self) -> str:
         return f"{self._choices.owner}-{threading.get_ident()}"
@@ -120,12 +141,11 @@ class Job:
         if person is None:
             return Done(patient=patient, ending=Ending.REFUSED, reason="patient-replaced")
         unread = sum(problem.severity is Severity.ERROR for problem in outcome.problems)
-        done = self._concluded(patient, person, fetched, outcome.release)
+        done = self._concluded(patient, person.resources, fetched, outcome.release)
         return msgspec.structs.replace(done, stratum=person.assessment.stratum, unread=unread)
 
-    def _concluded(self, patient: str, person: PatientOutcome, fetched: Fetched, release: Release) -> Done:
+    def _concluded(self, patient: str, resources: Sequence[Resource], fetched: Fetched, release: Release) -> Done:
         """Write what is new, take back what no longer holds, and send nothing where nothing changed."""
-        resources = person.resources
         key = resources[0]["id"] if resources else ""
         current = self.ledger.current(self.server.base, patient)
         if key and current is not None and current.key == key:
