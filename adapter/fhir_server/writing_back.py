@@ -75,6 +75,8 @@ def write_back(
         ServerError: The server refused, or could not be asked. ``unknown-state``: it may or may not have been written;
             trying again looks first, so it is safe.
     """
+    if not resources:
+        return Receipt((), created=False, way="")
     writing = _Writing(server, resources, habits if habits is not None else Habits(), step)
     writing.resume(done)
     writing.all_at_once()

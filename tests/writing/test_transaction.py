@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from adapter.fhir.transaction import as_transaction
+import pytest
+
+from adapter.fhir.decoding import encode
+from adapter.fhir.transaction import answered, as_transaction, in_chunks
 from adapter.knowledge.model import Knowledge
-from tests.writing.building import written
+from tests.writing.building import assessment, written
 
 
 def test_references_between_entries_are_their_urns_and_inputs_stay_as_they_are(knowledge: Knowledge) -> None:
@@ -48,3 +52,102 @@ def test_each_may_be_put_at_its_own_id_where_the_server_allows_it(knowledge: Kno
     for entry in as_transaction(written(knowledge), by_own_id=True)["entry"]:
         resource = entry["resource"]
         assert entry["request"] == {"method": "PUT", "url": f"{resource['resourceType']}/{resource['id']}"}
+
+
+def test_a_urn_within_the_bundle_is_no_identifier(knowledge: Knowledge) -> None:
+    """Medplum replaces a fullUrl wherever it stands, and would lose the identifier by which the resource is found."""
+    transaction = as_transaction(written(knowledge))
+    urns = {entry["fullUrl"] for entry in transaction["entry"]}
+    held = [value for entry in transaction["entry"] for value in entry["resource"].get("identifier", [])]
+    assert urns.isdisjoint(each["value"] for each in held)
+    assert not any(urn in entry["request"]["ifNoneExist"] for entry in transaction["entry"] for urn in urns)
+
+
+def test_what_stands_elsewhere_is_named_where_it_stands(knowledge: Knowledge) -> None:
+    assessed, device, provenance = written(knowledge)
+    known = {f"Device/{device['id']}": "Device/77"}
+    entries = as_transaction([assessed, provenance], elsewhere=known)["entry"]
+    assert entries[0]["resource"]["performer"] == {"reference": "Device/77"}
+    assert entries[1]["resource"]["agent"][0]["who"] == {"reference": "Device/77"}
+
+
+def test_chunks_keep_patients_whole_and_hold_the_device_once(knowledge: Knowledge) -> None:
+    """A1.19: Azure takes 500 entries."""
+    patients = [as_transaction(written(knowledge, assessment(plan=f"P{number}"))) for number in range(10)]
+    chunks = list(in_chunks(patients, entries=7))
+    assert [len(chunk["entry"]) for chunk in chunks] == [7, 7, 7, 3]
+    for chunk in chunks:
+        urls = [entry["fullUrl"] for entry in chunk["entry"]]
+        assert len(urls) == len(set(urls))
+        for entry in chunk["entry"]:
+            performer = entry["resource"].get("performer", {"reference": urls[0]})
+            assert performer["reference"] in urls
+    kinds = [entry["request"]["url"] for chunk in chunks for entry in chunk["entry"]]
+    assert (kinds.count("RiskAssessment"), kinds.count("Device"), kinds.count("Provenance")) == (10, 4, 10)
+
+
+def test_a_patient_larger_than_a_chunk_goes_alone(knowledge: Knowledge) -> None:
+    one, other = (as_transaction(written(knowledge, assessment(plan=plan))) for plan in ("P1", "P2"))
+    assert list(in_chunks([one, other], entries=2)) == [one, other]
+    assert list(in_chunks([], entries=2)) == []
+
+
+def _answer(*entries: Any) -> bytes:
+    return encode({"resourceType": "Bundle", "type": "transaction-response", "entry": list(entries)})
+
+
+def _entry(location: str, status: str = "201 Created", **more: Any) -> dict[str, Any]:
+    return {"response": {"status": status, "location": location}, **more}
+
+
+DEVICE, ASSESSED, PROVENANCE = _entry("Device/3"), _entry("RiskAssessment/1"), _entry("Provenance/2")
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        (ASSESSED, DEVICE),
+        (DEVICE, ASSESSED, PROVENANCE),
+        (ASSESSED, DEVICE, _entry("Provenance/2", "400 Bad Request")),
+        (ASSESSED, DEVICE, _entry("")),
+        (ASSESSED, DEVICE, _entry("Provenance/no id")),
+        (ASSESSED, DEVICE, {"response": "201"}),
+        (ASSESSED, DEVICE, "201"),
+        (ASSESSED, DEVICE, PROVENANCE, PROVENANCE),
+    ],
+)
+def test_an_answer_that_does_not_fit_what_was_asked_says_nothing(knowledge: Knowledge, entries: Any) -> None:
+    """A1.17, E36"""
+    transaction = as_transaction(written(knowledge))
+    assert answered(_answer(*entries), transaction) is None
+    assert answered(_answer(ASSESSED, DEVICE, PROVENANCE), transaction) is not None
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"entry": 3}', b"\xff"])
+def test_an_answer_that_is_none_says_nothing(knowledge: Knowledge, body: bytes) -> None:
+    assert answered(body, as_transaction(written(knowledge))) is None
+
+
+@pytest.mark.parametrize(
+    ("entry", "reference"),
+    [
+        (_entry("https://h:443/a/fhir/RiskAssessment/1/_history/2"), "RiskAssessment/1/_history/2"),
+        (_entry("RiskAssessment/1"), "RiskAssessment/1"),
+        (_entry("/fhir/RiskAssessment/1/_history/a b"), "RiskAssessment/1"),
+        (
+            {"response": {"status": "201", "location": "RiskAssessment/1", "etag": 'W/"5"'}},
+            "RiskAssessment/1/_history/5",
+        ),
+        (
+            {
+                "response": {"status": "201"},
+                "resource": {"resourceType": "RiskAssessment", "id": "1", "meta": {"versionId": "9"}},
+            },
+            "RiskAssessment/1/_history/9",
+        ),
+    ],
+)
+def test_a_place_is_read_as_servers_write_it(knowledge: Knowledge, entry: Any, reference: str) -> None:
+    """A1.12, A1.17"""
+    [(place, created)] = answered(_answer(entry), as_transaction(written(knowledge)[:1])) or []
+    assert (place.reference, created) == (reference, True)
