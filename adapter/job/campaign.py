@@ -104,7 +104,7 @@ def carry_out(
             ledger.settle(number, done.patient)
         tell(done)
 
-    tally = run(job, campaign.patients, workers=workers, tell=told, stop=stop)
+    tally = run(job.assess_and_write, campaign.patients, workers=workers, tell=told, stop=stop)
     tally.shortfalls = campaign.chosen.shortfalls
     tally.moved_watermark = bool(number) and ledger.finish_run(number)
     return tally

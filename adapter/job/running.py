@@ -6,11 +6,11 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TypeVar
 
 import msgspec
 
 from adapter.errors import LedgerUnusable
-from adapter.job.doing import Job
 from adapter.job.endings import Done, Ending
 
 # So many wait for a worker that none is ever idle, and no more: a list of all patients stays a list of ids.
@@ -18,6 +18,7 @@ _WAITING_FOR_EACH = 2
 # So many failures of the server without a success between them, for each worker: it is gone, and the rest would wait
 # through every retry for nothing.
 _FAILURES_IN_A_ROW = 3
+_Given = TypeVar("_Given")
 _MISSING = (Ending.MISSING, Ending.INCOMPLETE, Ending.FAILED, Ending.FAULT)
 
 
@@ -73,12 +74,17 @@ class Tally(msgspec.Struct):
 
 
 def run(
-    job: Job, patients: Iterable[str], *, workers: int, tell: Callable[[Done], None], stop: threading.Event
+    do: Callable[[_Given], Done],
+    patients: Iterable[_Given],
+    *,
+    workers: int,
+    tell: Callable[[Done], None],
+    stop: threading.Event,
 ) -> Tally:
-    """Assess and write every patient; one that fails costs no other.
+    """Do every patient; one that fails costs no other.
 
     Args:
-        job: Does one patient.
+        do: Does one patient: a job's ``assess_and_write``, or what writes an assessment that was made before.
         patients: Taken as they are needed.
         workers: How many at a time.
         tell: Is told of each patient that came to an end.
@@ -95,7 +101,7 @@ def run(
                 if stop.is_set() or tally.failures_in_a_row >= workers * _FAILURES_IN_A_ROW:
                     tally.stopped = True
                     break
-                begun.add(pool.submit(_one, job, patient))
+                begun.add(pool.submit(_one, do, patient))
                 if len(begun) >= workers * _WAITING_FOR_EACH:
                     begun = _counted(begun, tally, tell)
             while begun:
@@ -115,14 +121,14 @@ def _counted(begun: set[Future[Done]], tally: Tally, tell: Callable[[Done], None
     return others
 
 
-def _one(job: Job, patient: str) -> Done:
+def _one(do: Callable[[_Given], Done], patient: _Given) -> Done:
     """One patient at this door: whatever a single record does to us, the next patient follows."""
     try:
-        return job.assess_and_write(patient)
+        return do(patient)
     except LedgerUnusable:
         raise
     except Exception as error:  # noqa: BLE001 - the one place: reported, and the next patient follows
-        return Done(patient=patient, ending=Ending.FAULT, reason=_word(error))
+        return Done(patient=str(patient), ending=Ending.FAULT, reason=_word(error))
 
 
 def _word(error: Exception) -> str:
