@@ -81,10 +81,17 @@ def _assessing(command: _Command) -> _Command:
 _LATER: dict[str, tuple[str, str]] = {
     "export": ("adapter.entrypoints.cli_bulk:export", "Bring a Bulk Data export of a server into a folder."),
     "keys": ("adapter.entrypoints.cli_keys:keys", "Make the key of a SMART client, and show what to register of it."),
-    "run": ("adapter.entrypoints.cli_job:run", "Assess the patients of a FHIR server and write each assessment back, once."),
-    "sandbox": ("adapter.entrypoints.cli_sandbox:sandbox", "Run a FHIR server with patients on this machine, for a first try."),
+    "run": (
+        "adapter.entrypoints.cli_job:run",
+        "Assess the patients of a FHIR server and write each assessment back, once.",
+    ),
+    "sandbox": (
+        "adapter.entrypoints.cli_sandbox:sandbox",
+        "Run a FHIR server with patients on this machine, for a first try.",
+    ),
     "settings": ("adapter.entrypoints.cli_settings:settings", "Show every setting and where it came from."),
     "subscribe": ("adapter.entrypoints.cli_subscriptions:subscribe", "Have the server tell us what changed."),
+    "upload": ("adapter.entrypoints.cli_bulk:upload", "Write to a server what was made of an export."),
     "unsubscribe": ("adapter.entrypoints.cli_subscriptions:unsubscribe", "Have the server no longer tell us."),
 }
 

@@ -1,4 +1,4 @@
-"""``osteo-fhir export``: bring a Bulk Data export home."""
+"""``osteo-fhir export`` and ``upload``: bring a Bulk Data export home, and what was made of it back to the server."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapter.entrypoints.cli import EXIT_OK, _Door
-from adapter.entrypoints.cli_job import EXIT_MISSING, _ServerDoor
+from adapter.entrypoints.cli import _DRY_RUN, EXIT_OK, _Door
+from adapter.entrypoints.cli_job import EXIT_MISSING, Told, _ServerDoor, exit_code, stoppable
 from adapter.entrypoints.cli_options import settings_options, taken_settings
 
 if TYPE_CHECKING:
     from adapter.fhir_server.bulk_data import Export
     from adapter.fhir_server.client import FhirServer
     from adapter.job.exporting import Fetched
+    from adapter.job.running import Tally
     from adapter.ledger.ledger import Ledger
     from adapter.settings.model import Settings
 
@@ -124,3 +125,41 @@ def _summary(fetched: Fetched, out: Path) -> None:
     for each in (*fetched.refused, *(f"the server reports {told}" for told in fetched.server_errors)):
         click.echo(f"missing: {each}", err=True)
     click.echo(f"next: osteo-fhir convert {out} --out assessed/", err=True)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@_DRY_RUN
+@settings_options("server", "authorisation", "assessing", "asking", "work")
+def upload(folder: Path, dry_run: bool, **options: Any) -> None:  # noqa: ANN401, FBT001 - click hands options over
+    """Write to a server what `convert` made of an export: by the job's writer and ledger, so each assessment once.
+
+    \b
+    Example:
+      osteo-fhir upload assessed/ --server https://fhir.example.org/r4 --dry-run
+    """  # noqa: D301 - click reads \b as "do not wrap"
+    with _Door(), _ServerDoor():
+        tally = uploaded(folder, taken_settings(options), dry_run=dry_run)
+    sys.exit(exit_code(tally))
+
+
+def uploaded(folder: Path, settings: Settings, *, dry_run: bool) -> Tally:
+    """Write every assessment in a folder, tell of each, and close with a summary."""
+    import time
+    from datetime import UTC, datetime
+
+    from adapter.entrypoints import working
+    from adapter.fhir.releases import Release
+    from adapter.job.running import run
+    from adapter.job.uploading import assessed_in, writing
+
+    job = working.job_of(settings, as_of=lambda: datetime.now(UTC), dry_run=dry_run)
+    release = Release[settings.fhir] if settings.fhir != "auto" else job.server.capabilities().release or Release.R4
+    start = time.monotonic()
+    base = job.server.base
+    told = Told(verbose=False)
+    count = sum(1 for _ in assessed_in(folder, base))
+    with stoppable() as stop, told.progress(count, base) as tell:
+        tally = run(writing(job, release), assessed_in(folder, base), workers=settings.workers, tell=tell, stop=stop)
+    told.end(tally, time.monotonic() - start)
+    return tally

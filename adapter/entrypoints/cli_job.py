@@ -18,7 +18,6 @@ from adapter.entrypoints.cli_options import settings_options, taken_settings
 
 if TYPE_CHECKING:
     from adapter.fhir_server.client import Event
-    from adapter.job.campaign import Campaign
     from adapter.job.doing import Job
     from adapter.job.endings import Done
     from adapter.job.running import Tally
@@ -61,7 +60,7 @@ def run(
     from adapter.entrypoints import working
     from adapter.job.choosing import named
 
-    told = _Told(verbose=options.pop("verbose"))
+    told = Told(verbose=options.pop("verbose"))
     dry_run, allow_incomplete = options.pop("dry_run"), options.pop("allow_incomplete")
     with _Door(), _ServerDoor():
         moment = _as_of(as_of)
@@ -76,21 +75,26 @@ def run(
             announce=told.exchange,
         )
         tally = _carried_out(job, selection, told, workers=settings.workers, dry_run=dry_run)
-    sys.exit(EXIT_MISSING if tally.is_incomplete else EXIT_INCOMPLETE if tally.is_open else EXIT_OK)
+    sys.exit(exit_code(tally))
 
 
-def _carried_out(job: Job, selection: Any, told: _Told, *, workers: int, dry_run: bool) -> Tally:  # noqa: ANN401
+def _carried_out(job: Job, selection: Any, told: Told, *, workers: int, dry_run: bool) -> Tally:  # noqa: ANN401
     from adapter.job.campaign import carry_out, plan
 
     start = time.monotonic()
     campaign = plan(job, selection, dry_run=dry_run)
-    with _stoppable() as stop, told.progress(campaign, job.server.base) as tell:
+    with stoppable() as stop, told.progress(len(campaign.patients), job.server.base) as tell:
         tally = carry_out(job, campaign, workers=workers, tell=tell, stop=stop)
     told.end(tally, time.monotonic() - start)
     return tally
 
 
-class _Told:
+def exit_code(tally: Tally) -> int:
+    """What a scheduler is told: all is well, somebody is undetermined, or something is missing."""
+    return EXIT_MISSING if tally.is_incomplete else EXIT_INCOMPLETE if tally.is_open else EXIT_OK
+
+
+class Told:
     """What is said of a run: a bar and a summary on a terminal, one JSON line per event elsewhere."""
 
     def __init__(self, *, verbose: bool) -> None:
@@ -106,12 +110,12 @@ class _Told:
             self._line(working.exchanged(event), err=self._on_terminal)
 
     @contextmanager
-    def progress(self, campaign: Campaign, base: str) -> Iterator[Callable[[Done], None]]:
+    def progress(self, patients: int, base: str) -> Iterator[Callable[[Done], None]]:
         """Tell of each patient that came to an end."""
         from adapter.entrypoints import working
 
         if not self._on_terminal:
-            self._line(working.begun(campaign))
+            self._line(working.begun(patients))
             yield lambda done: self._line(working.ended(done, base))
             return
         start, count = time.monotonic(), 0
@@ -120,7 +124,7 @@ class _Told:
             return f"{count / (time.monotonic() - start):.0f}/s" if done else ""
 
         with click.progressbar(
-            length=len(campaign.patients), label="Patients", show_pos=True, item_show_func=rate, file=sys.stderr
+            length=patients, label="Patients", show_pos=True, item_show_func=rate, file=sys.stderr
         ) as bar:
 
             def tell(done: Done) -> None:
@@ -161,7 +165,7 @@ class _ServerDoor:
 
 
 @contextmanager
-def _stoppable() -> Iterator[threading.Event]:
+def stoppable() -> Iterator[threading.Event]:
     """An event that is set by Ctrl-C or a service manager's stop; the second Ctrl-C ends at once, as ever."""
     stop = threading.Event()
 

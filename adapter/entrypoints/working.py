@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from adapter.entrypoints.connecting import connected, options_of
 from adapter.fhir_server.client import Event
-from adapter.job.campaign import Campaign, Selection
+from adapter.job.campaign import Selection
 from adapter.job.choosing import Since
 from adapter.job.doing import Choices, Job
 from adapter.job.endings import Done, Ending
@@ -62,9 +62,9 @@ def selection_of(settings: Settings, *, patients: tuple[str, ...], group: str, e
     )
 
 
-def begun(campaign: Campaign) -> Told:
+def begun(patients: int) -> Told:
     """The event that a run begins."""
-    return _event("run", patients=len(campaign.patients), shortfalls=list(campaign.chosen.shortfalls))
+    return _event("run", patients=patients)
 
 
 def ended(done: Done, base: str) -> Told:
