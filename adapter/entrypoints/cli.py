@@ -83,11 +83,11 @@ _LATER: dict[str, tuple[str, str]] = {
     "keys": ("adapter.entrypoints.cli_keys:keys", "Make the key of a SMART client, and show what to register of it."),
     "run": (
         "adapter.entrypoints.cli_job:run",
-        "Assess the patients of a FHIR server and write each assessment back, once.",
+        "Assess the patients of a server, and write each assessment back, once.",
     ),
     "sandbox": (
         "adapter.entrypoints.cli_sandbox:sandbox",
-        "Run a FHIR server with patients on this machine, for a first try.",
+        "Run a FHIR server with patients on this machine, to try things.",
     ),
     "settings": ("adapter.entrypoints.cli_settings:settings", "Show every setting and where it came from."),
     "subscribe": ("adapter.entrypoints.cli_subscriptions:subscribe", "Have the server tell us what changed."),
