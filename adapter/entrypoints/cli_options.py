@@ -18,7 +18,7 @@ _CONFIG = click.option(
     type=click.Path(dir_okay=False, path_type=Path),
     help="TOML file of settings; default: the one that OSTEO_FHIR_CONFIG names.",
 )
-_METAVARS = {int: "N", float: "SECONDS", Path: "FILE", str: "TEXT"}
+_METAVARS = (("Path", "PATH"), ("float", "SECONDS"), ("int", "N"))
 
 
 def settings_options(*groups: str) -> Callable[[_Command], _Command]:
@@ -57,11 +57,9 @@ def _option(name: str) -> Callable[[_Command], _Command]:
         type=click.Choice(choices) if choices else str,
         metavar=None if choices else _metavar(field.annotation),
         multiple=name in LISTS,
-        show_default=default or False,
-        help=field.description,
+        help=f"{field.description}{f'  [default: {default}]' if default else ''}",
     )
 
 
 def _metavar(annotation: object) -> str:
-    kinds = [annotation, *get_args(annotation)]
-    return next((word for kind, word in _METAVARS.items() if kind in kinds), "TEXT")
+    return next((word for kind, word in _METAVARS if kind in str(annotation)), "TEXT")

@@ -63,7 +63,7 @@ def read_key(data: bytes, *, name: str, kid: str = "") -> SigningKey:
         said = key.alg
         own_kid = key.kid or key.thumbprint()
     # Whatever the library says of a damaged key may quote it; and cryptography raises TypeError for an encrypted one.
-    except (JoseError, ValueError, TypeError, KeyError):
+    except (JoseError, ValueError, TypeError, KeyError, RecursionError):
         raise SettingsInvalid(f"{name}: {_UNREADABLE}") from None
     algorithm = _algorithm(key, name)
     if said not in (None, algorithm):
