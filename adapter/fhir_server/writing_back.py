@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 import msgspec
 
 from adapter.errors import ServerError
 from adapter.fhir.decoding import encode
-from adapter.fhir.standing import Standing, is_same, object_in, standing_at, standing_from, standing_in
+from adapter.fhir.standing import Standing, object_in, standing_at, standing_from
 from adapter.fhir.transaction import answered, as_transaction, condition, relinked
 from adapter.fhir_server.capabilities import Capabilities
 from adapter.fhir_server.client import FhirServer
 from adapter.fhir_server.messages import Response
+from adapter.fhir_server.writing_back_looking import Looking
 from adapter.fhir_server.writing_back_ways import (
     TRANSACTION,
     Habits,
@@ -32,10 +32,6 @@ Resource = Mapping[str, Any]
 _ORDER = ("Device", "RiskAssessment", "Provenance")
 # The content is ours already; all that is wanted back is its place.
 _MINIMAL = {"Prefer": "return=minimal"}
-# Strict: an unknown parameter is refused, not ignored. No cache: HAPI answers a search it has answered within the
-# minute from memory (hapi-fhir #647), and what was written meanwhile would be missing.
-_LOOKING = {"Prefer": "handling=strict", "Cache-Control": "no-cache"}
-_UNSEARCHABLE = frozenset({400, 403, 404, 405, 501})
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -95,6 +91,7 @@ class _Writing:
         self._capabilities = _capabilities(server, habits)
         self._standing: dict[str, Standing] = {}
         self._problems: list[Problem] = []
+        self._looking = Looking(server, self._habits, self._problems.append)
         self._created = False
         self._way = ""
         self._transactions_refused = False
@@ -209,7 +206,7 @@ class _Writing:
     def _settle_found(self, resource: Resource, *, is_new: bool = False) -> bool:
         """Leave alone what stands there already, and say so if there are several."""
         known = self._habits.devices.get(resource["id"])
-        found = (known,) if known else self._look(resource)
+        found = (known,) if known else self._looking.places(resource)
         if not found:
             return False
         self._settle(resource, found[0], is_new=is_new)
@@ -228,38 +225,9 @@ class _Writing:
                 self._problem(ProblemCode.EDITED_SINCE, kind, what, "it was left alone", place)
         self._step(place.reference)
 
-    def _look(self, resource: Resource) -> tuple[Standing, ...]:
-        """Where this resource stands, by search; where the server does not search for it, at our own id."""
-        found = self._search(resource)
-        if found is not None:
-            return found
-        kind = resource["resourceType"]
-        answer = self._server.read(f"{kind}/{resource['id']}")
-        body = object_in(answer.body) if answer is not None else {}
-        place = standing_at("", etag="", body=body, resource_type=kind) if is_same(body, resource) else None
-        return (place,) if place is not None else ()
-
-    def _search(self, resource: Resource) -> tuple[Standing, ...] | None:
-        """Every resource that is this one; ``None`` where the server cannot search for what identifies it."""
-        kind = resource["resourceType"]
-        if kind in self._habits.unsearchable:
-            return None
-        try:
-            answer = self._server.send("GET", f"{kind}?{quote(condition(resource), safe='=:')}", headers=_LOOKING)
-            found = standing_in(answer.body, resource)
-        except ServerError as error:
-            if error.status not in _UNSEARCHABLE:
-                raise
-            found = None
-        if found is None:
-            self._habits.unsearchable.add(kind)
-            what = "the server does not search by what identifies the resource"
-            self._problem(ProblemCode.WAY_CHANGED, kind, what, "it was looked for at our own id")
-        return found
-
     def _check_once(self, resource: Resource) -> None:
         """See whether a writer beside us made the same; that is said, and nothing is removed."""
-        self._tell_duplicates(resource, self._search(resource) or ())
+        self._tell_duplicates(resource, self._looking.searched(resource) or ())
 
     def _tell_duplicates(self, resource: Resource, found: Sequence[Standing]) -> None:
         what = f"{len(found)} resources on the server are this one"
