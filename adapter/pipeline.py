@@ -24,12 +24,12 @@ from adapter.engines.joint_pathway import assess
 from adapter.fhir.reading import Reading, SetAside, Source, read
 from adapter.fhir.releases import Release
 from adapter.fhir.writing import write
-from adapter.knowledge.model import Knowledge
+from adapter.knowledge.model import FactorAnswer, Knowledge
 from adapter.problems import Problem
-from adapter.recognition.codes import factor_answer
+from adapter.recognition.codes import Refusal
 from adapter.recognition.factors import answer_of, factors_of
 from adapter.recognition.gathering import gather
-from adapter.recognition.markers import RecognitionOptions, recognise
+from adapter.recognition.markers import RecognitionOptions, meaning_of, recognise_as
 from adapter.recognition.predictions import frax_of
 
 
@@ -209,8 +209,15 @@ def _each_understood(
 def _one_result(
     result: LabResult, knowledge: Knowledge, options: RecognitionOptions
 ) -> Sequence[MarkerResult | RiskFactor | Problem]:
-    answer = factor_answer(result, knowledge)
-    found = recognise(result, knowledge, options) if answer is None else answer_of(result, answer, knowledge)
+    meaning = knowledge.remembered(meaning_of)(result.test)
+    match meaning:
+        case None:
+            return ()
+        case FactorAnswer():
+            return (answer_of(result, meaning, knowledge),)
+        case Refusal():
+            return (meaning.of(result),)
+    found = recognise_as(meaning, result, knowledge, options)
     return () if found is None else (found,)
 
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
-from adapter.clinical.time import ClinicalTime
+from adapter.clinical.time import ClinicalTime, clinical_time
 from adapter.clinical.values import Interval
 
 
@@ -23,7 +23,7 @@ class Coding(msgspec.Struct, frozen=True, gc=False):
     display: str = ""
 
 
-class Concept(msgspec.Struct, frozen=True, gc=False):
+class Concept(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """A CodeableConcept: codings and free text. Text is shown, never matched for meaning (but see ``site_words``)."""
 
     codings: tuple[Coding, ...] = ()
@@ -82,6 +82,26 @@ class ReferenceRange(msgspec.Struct, frozen=True, gc=False):
     text: str = ""
 
 
+class LabTest(msgspec.Struct, frozen=True, kw_only=True, gc=False, cache_hash=True):
+    """What was done, where and how: the same in every result of one test of one laboratory.
+
+    What a result means is understood from this and its unit, once for all results that share it.
+
+    Attributes:
+        specimen: Its type.
+        panel: ``code`` of the parent Observation when this is a component.
+    """
+
+    code: Concept
+    body_site: Concept = Concept()
+    method: Concept = Concept()
+    device: str = ""
+    performer: str = ""
+    specimen: Concept = Concept()
+    panel: Concept | None = None
+    notes: tuple[str, ...] = ()
+
+
 class LabResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One Observation, or one component of one, as reported and proved readable.
 
@@ -92,7 +112,7 @@ class LabResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         version: ``meta.versionId`` or empty.
         patient: Key of the resolved patient.
         status: One of final, amended, corrected, preliminary.
-        panel: ``code`` of the parent Observation when this is a component.
+        issued, last_updated: As written; they are looked at only where several results compete.
         related: References of ``derivedFrom``, as written.
         members: References of ``hasMember``, as written.
     """
@@ -102,28 +122,26 @@ class LabResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     resource: str
     patient: str
     status: str
-    code: Concept
+    test: LabTest
     value: ReportedValue | None = None
     absent_reason: str = ""
     version: str = ""
     effective: ClinicalTime | None = None
-    issued: ClinicalTime | None = None
-    last_updated: ClinicalTime | None = None
-    body_site: Concept = Concept()
-    method: Concept = Concept()
-    device: str = ""
-    performer: str = ""
-    specimen: Concept = Concept()
+    issued: str = ""
+    last_updated: str = ""
     specimen_collected: ClinicalTime | None = None
     fasting: bool | None = None
     interpretation: tuple[Coding, ...] = ()
     reference_ranges: tuple[ReferenceRange, ...] = ()
-    notes: tuple[str, ...] = ()
     identifiers: tuple[str, ...] = ()
-    panel: Concept | None = None
     related: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
     security: tuple[Coding, ...] = ()
+
+    @property
+    def code(self) -> Concept:
+        """What was measured."""
+        return self.test.code
 
 
 class StatementKind(StrEnum):
@@ -181,6 +199,7 @@ class MarkerResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         assay: What tells two assays apart: method, device and performer as given; empty if not given.
         cautions: Why the result is to be read with care; codes of ``ProblemCode`` or words of ``mappings/`` flags.
         code: The LOINC (or mapped) code that was recognised.
+        issued, last_updated: As written; they are looked at only where several results compete.
         rank: Of several codes for one marker at one time the lower is preferred (CKD-EPI 2021 before MDRD).
     """
 
@@ -198,8 +217,8 @@ class MarkerResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     version: str = ""
     status: str = "final"
     effective: ClinicalTime | None = None
-    issued: ClinicalTime | None = None
-    last_updated: ClinicalTime | None = None
+    issued: str = ""
+    last_updated: str = ""
     site: str = ""
     with_bmd: bool | None = None
     country: str = ""
@@ -207,11 +226,21 @@ class MarkerResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     fasting: bool | None = None
     collected: ClinicalTime | None = None
     reference_ranges: tuple[ReferenceRange, ...] = ()
-    interpretation: tuple[str, ...] = ()
+    interpretation: tuple[Coding, ...] = ()
     cautions: tuple[str, ...] = ()
     identifiers: tuple[str, ...] = ()
     related: tuple[str, ...] = ()
     security: tuple[Coding, ...] = ()
+
+    @property
+    def issued_at(self) -> ClinicalTime | None:
+        """When the laboratory gave it out; ``None`` where that is not given or not readable."""
+        return clinical_time(self.issued)
+
+    @property
+    def updated_at(self) -> ClinicalTime | None:
+        """When the server took it in; ``None`` where that is not given or not readable."""
+        return clinical_time(self.last_updated)
 
 
 class RiskFactor(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -52,7 +52,7 @@ def disagreements(evidence: Iterable[Evidence]) -> tuple[Problem, ...]:
         Problem(
             ProblemCode.INTERPRETATION_DIFFERS,
             item.result.where,
-            f"{item.result.marker}: the laboratory says {', '.join(item.result.interpretation)}, "
+            f"{item.result.marker}: the laboratory says {', '.join(coding.code for coding in item.result.interpretation)}, "
             f"against {item.limits.text} it is {item.reading}",
             "our reading was used, and the laboratory's stays as it is",
             item.result.resource,
@@ -71,4 +71,4 @@ def _read(result: MarkerResult, profile: PatientProfile, knowledge: Knowledge, *
 
 
 def _laboratory_says(result: MarkerResult) -> str:
-    return "".join(_LABORATORY_SAYS.get(code, "") for code in result.interpretation)
+    return "".join([_LABORATORY_SAYS.get(coding.code, "") for coding in result.interpretation])

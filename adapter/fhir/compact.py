@@ -7,7 +7,7 @@ import msgspec
 _PARTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 # Beside its own error msgspec lets these through: a key that is no UTF-8, brackets nested beyond the stack.
-_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 Parts = dict[str, msgspec.Raw]
 
 
@@ -17,7 +17,7 @@ def compacted(data: bytes) -> bytes:
         return data
     try:
         return msgspec.json.format(data, indent=-1)
-    except _NO_JSON:
+    except NO_JSON:
         return data
 
 
@@ -29,7 +29,7 @@ def unique_parts(data: bytes | msgspec.Raw) -> Parts | None:
     """
     try:
         parts = _PARTS.decode(data)
-    except _NO_JSON:
+    except NO_JSON:
         return None
     length = sum(map(len, parts)) + sum(map(len, parts.values())) + 4 * len(parts) + 1
     return parts if length == len(data) else None
@@ -39,5 +39,5 @@ def items_of(part: msgspec.Raw) -> list[msgspec.Raw] | None:
     """The items of a JSON array, undecoded; ``None`` if it is none."""
     try:
         return _ITEMS.decode(part)
-    except _NO_JSON:
+    except NO_JSON:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from adapter.clinical.results import Coding, Concept, ReportedQuantity, ReportedRange, ReportedRatio
-from adapter.clinical.time import ClinicalTime, clinical_time, period
+from adapter.clinical.time import ClinicalTime, period
 from adapter.fhir.element import Element, shown
 from adapter.problems import ProblemCode
 
@@ -87,12 +87,6 @@ def end_of(element: Element, stem: str) -> ClinicalTime | None:
     """When something ended: the end of the Period; a single time has none."""
     span = element.one(f"{stem}Period")
     return span.time("end") if span else None
-
-
-def quiet_time(element: Element | None, name: str) -> ClinicalTime | None:
-    """A time that only breaks ties: where it is not readable, it is not there."""
-    found = element.json.get(name) if element else None
-    return clinical_time(found) if isinstance(found, str) else None
 
 
 def identifiers_of(element: Element) -> tuple[str, ...]:

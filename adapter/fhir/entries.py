@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from adapter.errors import InputUnreadable
 from adapter.fhir.compact import compacted, items_of, unique_parts
 from adapter.fhir.decoding import Json, decode, unpack
-from adapter.fhir.entry import Entry, FastLane, PlainObservation, holding, holding_plain, object_at, text_at
+from adapter.fhir.entry import Entry, holding, holding_plain, object_at, text_at
+from adapter.fhir.plain import opened_entries, plain_lines, plain_observation, plain_observations
+from adapter.fhir.plain_shapes import PlainObservation, ReadEntry
 from adapter.problems import Problem, ProblemCode, Severity
 
 _BUNDLE = b'"Bundle"'
-# What may stand around the resource of an entry without changing what it means.
-_ENTRY_HEAD = re.compile(rb'\{(?:"fullUrl":"([^"\\\x00-\x1f\x7f-\xff]*)",)?"resource":')
-_ENTRY_TAILS = (b',"search":{"mode":"match"}}', b"}")
+# What may stand beside the resource of an entry without being looked at.
+_SEARCHED = (b"", b'{"mode":"match"}', b'{"mode":"include"}')
 _NDJSON = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-class _Undecoded(msgspec.Struct, frozen=True):
-    """An entry of a Bundle as it came."""
-
-    raw: bytes
-    fast_lane: FastLane
-
-
-def _careful_only(raw: bytes) -> PlainObservation | None:
-    return None
-
-
-def split(data: bytes, name: str, *, fast_lane: FastLane = _careful_only) -> list[Entry]:
+def split(data: bytes, name: str, *, carefully: bool = False) -> list[Entry]:
     """All entries of one source: a Bundle of any type, a single resource, or NDJSON; each may be packed by gzip.
 
     Args:
         data: What came in.
         name: What the source is called in paths.
-        fast_lane: Reads an Observation whose bytes are plain; by default none is.
+        carefully: Whether to decode everything by the careful lane, even Observations whose bytes are plain.
 
     Raises:
         InputUnreadable: Nothing of the source can be read.
@@ -47,9 +36,8 @@ def split(data: bytes, name: str, *, fast_lane: FastLane = _careful_only) -> lis
     data = unpack(data, where=name).removeprefix(_BYTE_ORDER_MARK)
     refuse_markup(data, name)
     if _is_ndjson(data, name):
-        lines = enumerate(data.split(b"\n"), 1)
-        return [entry for number, line in lines for entry in of_line(line, f"{name}:{number}", fast_lane)]
-    return list(_of_bytes(data, name, fast_lane))
+        return _of_lines(data, name, carefully=carefully)
+    return list(_of_bytes(data, name, carefully=carefully))
 
 
 def refuse_markup(data: bytes, name: str) -> None:
@@ -69,24 +57,32 @@ def _is_ndjson(data: bytes, name: str) -> bool:
     return first.startswith(b"{") and first.rstrip().endswith(b"}") and rest[:1000].lstrip().startswith(b"{")
 
 
-def of_line(line: bytes, where: str, fast_lane: FastLane) -> Iterator[Entry]:
+def _of_lines(data: bytes, name: str, *, carefully: bool) -> list[Entry]:
+    plain = None if carefully else plain_lines(data)
+    if plain is not None:
+        return [holding_plain(f"{name}:{number}", each) for number, each in enumerate(plain, 1)]
+    lines = enumerate(data.split(b"\n"), 1)
+    return [entry for number, line in lines for entry in of_line(line, f"{name}:{number}", carefully=carefully)]
+
+
+def of_line(line: bytes, where: str, *, carefully: bool = False) -> Iterator[Entry]:
     """The entries of one line of NDJSON; none if it is blank, and one with the problem if it is no JSON."""
     # Only bytes that end a line in NDJSON end one here: U+2028 inside a text does not.
     line = line.strip()
     if not line:
         return
     try:
-        yield from _of_bytes(line, where, fast_lane)
+        yield from _of_bytes(line, where, carefully=carefully)
     except InputUnreadable as error:
         yield _unreadable(where, error)
 
 
-def _of_bytes(data: bytes, where: str, fast_lane: FastLane) -> Iterator[Entry]:
+def _of_bytes(data: bytes, where: str, *, carefully: bool) -> Iterator[Entry]:
     """The entries of one JSON document. A Bundle is opened without decoding it, so that a bad entry costs no other."""
     compact = compacted(data)
-    plain = fast_lane(compact)
+    plain = None if carefully else plain_observation(compact)
     if plain is not None:
-        yield holding_plain(Entry(where), plain, compact)
+        yield holding_plain(where, plain)
         return
     parts = unique_parts(compact)
     items = items_of(parts["entry"]) if parts and "entry" in parts else None
@@ -94,7 +90,8 @@ def _of_bytes(data: bytes, where: str, fast_lane: FastLane) -> Iterator[Entry]:
         yield from _of_document(decode(data, where=where), where)
         return
     head = {key: decode(bytes(part), where=where) for key, part in parts.items() if key != "entry"}
-    yield from _of_bundle(head, [_Undecoded(bytes(item), fast_lane) for item in items], f"{where}#Bundle")
+    opened = None if carefully else opened_entries(parts["entry"])
+    yield from _of_bundle(head, opened or [bytes(item) for item in items], f"{where}#Bundle")
 
 
 def _of_document(value: object, where: str) -> Iterator[Entry]:
@@ -134,43 +131,40 @@ def _of_bundle(bundle: Json, entries: Sequence[object], path: str) -> Iterator[E
             _broken(f"{path}.entry[{index}]", what, code=ProblemCode.IMPLICIT_RULES) for index in range(len(entries))
         )
         return
-    bundle_type = text_at(bundle, "type")
-    found = [
-        entry
+    around = Entry(path, bundle=path, bundle_type=text_at(bundle, "type"))
+    plain = _plain_among(entries)
+    found = [entry for index, each in enumerate(entries) for entry in _of_item(each, plain.get(index), around, index)]
+    yield from found if around.bundle_type == "history" else _without_twins(found)
+
+
+def _plain_among(entries: Sequence[object]) -> Mapping[int, PlainObservation]:
+    """What the fast lane can read of the entries that hold a resource and nothing that concerns it, by their index."""
+    opened = {
+        index: each
         for index, each in enumerate(entries)
-        for entry in _of_entry(each, Entry(f"{path}.entry[{index}]", bundle=path, bundle_type=bundle_type))
-    ]
-    yield from found if bundle_type == "history" else _without_twins(found)
+        if isinstance(each, ReadEntry) and each.is_about_nothing_else and bytes(each.search) in _SEARCHED
+    }
+    read = plain_observations([each.resource for each in opened.values()])
+    return {index: plain for index, plain in zip(opened, read, strict=True) if plain is not None}
 
 
-def _of_undecoded(item: _Undecoded, around: Entry) -> Iterator[Entry]:
+def _of_item(item: object, plain: PlainObservation | None, bundle: Entry, index: int) -> Iterator[Entry]:
     """One entry of a Bundle by the fast lane, else decoded; what cannot be decoded costs no other entry."""
-    head = _ENTRY_HEAD.match(item.raw)
-    tail = next((tail for tail in _ENTRY_TAILS if item.raw.endswith(tail)), b"")
-    raw = item.raw[head.end() : -len(tail)] if head and tail else b""
-    # Between head and tail there is one JSON object and nothing else, or it is not plain.
-    plain = item.fast_lane(raw) if raw else None
-    if head is not None and plain is not None:
-        here = Entry(
-            f"{around.where}.resource",
-            full_url=(head[1] or b"").decode(),
-            bundle=around.bundle,
-            bundle_type=around.bundle_type,
-        )
-        yield holding_plain(here, plain, raw)
+    where = f"{bundle.where}.entry[{index}]"
+    if plain is not None and isinstance(item, ReadEntry):
+        yield holding_plain(f"{where}.resource", plain, item.fullUrl, bundle.bundle, bundle.bundle_type)
         return
+    around = msgspec.structs.replace(bundle, where=where)
+    raw = item.json() if isinstance(item, ReadEntry) else item
     try:
-        entry = decode(item.raw, where=around.where)
+        entry = decode(raw, where=where) if isinstance(raw, bytes) else raw
     except InputUnreadable as error:
-        yield _unreadable(around.where, error)
+        yield _unreadable(where, error)
         return
     yield from _of_entry(entry, around)
 
 
 def _of_entry(entry: object, around: Entry) -> Iterator[Entry]:
-    if isinstance(entry, _Undecoded):
-        yield from _of_undecoded(entry, around)
-        return
     if not isinstance(entry, dict):
         yield _broken(around.where, f"the entry is no object but a {type(entry).__name__}")
         return
@@ -198,6 +192,10 @@ def _without_twins(entries: list[Entry]) -> Iterator[Entry]:
     bdl-7: "FullUrl must be unique in a bundle, or else entries with the same fullUrl must have different
     meta.versionId (except in history bundles)".
     """
+    urls = [entry.full_url for entry in entries if entry.full_url]
+    if len(urls) == len(set(urls)):
+        yield from entries
+        return
     counts = Counter((entry.full_url, entry.version) for entry in entries if entry.full_url)
     first: dict[tuple[str, str], Entry] = {}
     differing = set()

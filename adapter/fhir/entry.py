@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 
-from adapter.clinical.results import LabResult
 from adapter.fhir.decoding import Json, decode
+from adapter.fhir.plain_shapes import PlainObservation
 from adapter.problems import Problem
-
-
-class PlainObservation(msgspec.Struct, frozen=True, gc=False):
-    """What the fast lane read of an Observation.
-
-    Attributes:
-        id, version, subject: What the index needs to know.
-        result: What it reports, but for where it came, whose it is, and how it is referred to.
-    """
-
-    id: str
-    version: str
-    subject: str
-    result: LabResult
-
-
-FastLane = Callable[[bytes], PlainObservation | None]
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -35,7 +16,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         where: ``a.json`` for a resource on its own, ``b.ndjson:17``, ``a.json#Bundle.entry[3].resource``.
         type, id, version: ``resourceType``, ``id`` and ``meta.versionId``; empty where they are not given.
         decoded: The resource as decoded by the careful lane; ``None`` where the entry holds none.
-        plain, raw: What the fast lane read, and the bytes it read it from.
+        plain: What the fast lane read.
         full_url: ``Bundle.entry.fullUrl`` as written.
         bundle: Path of the Bundle it came in; empty outside of one.
         bundle_type: That Bundle's type.
@@ -50,7 +31,6 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     version: str = ""
     decoded: Json | None = None
     plain: PlainObservation | None = None
-    raw: bytes = b""
     full_url: str = ""
     bundle: str = ""
     bundle_type: str = ""
@@ -63,7 +43,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         """The resource as decoded; ``None`` where the entry holds none. What the fast lane read is decoded if asked."""
         if self.plain is None:
             return self.decoded
-        again = decode(self.raw, where=self.where)
+        again = decode(self.plain.json(), where=self.where)
         return again if isinstance(again, dict) else None
 
     @property
@@ -85,9 +65,11 @@ def holding(around: Entry, resource: Json) -> Entry:
     )
 
 
-def holding_plain(around: Entry, plain: PlainObservation, raw: bytes) -> Entry:
-    """The entry with what the fast lane read from these bytes."""
-    return msgspec.structs.replace(around, type="Observation", id=plain.id, version=plain.version, plain=plain, raw=raw)
+def holding_plain(
+    where: str, plain: PlainObservation, full_url: str = "", bundle: str = "", bundle_type: str = ""
+) -> Entry:
+    """The entry with what the fast lane read."""
+    return Entry(where, "Observation", plain.id, plain.version, None, plain, full_url, bundle, bundle_type)
 
 
 def object_at(element: Json, name: str) -> Json:

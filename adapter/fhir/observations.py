@@ -10,6 +10,7 @@ from adapter.clinical.results import (
     Coding,
     Concept,
     LabResult,
+    LabTest,
     ReferenceRange,
     ReportedOther,
     ReportedQuantity,
@@ -25,12 +26,12 @@ from adapter.fhir.datatypes import (
     notes_of,
     period_of,
     quantity_of,
-    quiet_time,
     range_of,
     ratio_of,
     time_of,
 )
 from adapter.fhir.element import Element
+from adapter.fhir.entry import object_at, text_at
 from adapter.fhir.record import Record, Row, status_problem
 from adapter.fhir.specimens import sample_of
 from adapter.problems import Problem, ProblemCode, Severity
@@ -60,8 +61,7 @@ def read_observation(record: Record) -> list[Row]:
         part = msgspec.structs.replace(
             shared,
             where=component.where,
-            code=concept_of(component.one("code")),
-            panel=shared.code,
+            test=msgspec.structs.replace(shared.test, code=concept_of(component.one("code")), panel=shared.code),
             members=(),
             interpretation=codings_of_interpretation(component, repeats=record.shape.interpretation_repeats),
         )
@@ -80,20 +80,22 @@ def _shared(record: Record) -> LabResult:
         resource=record.resource,
         patient=record.patient,
         status=root.text("status"),
-        code=concept_of(root.one("code")),
+        test=LabTest(
+            code=concept_of(root.one("code")),
+            body_site=concept_of(root.one("bodySite")),
+            method=concept_of(root.one("method")),
+            device=name_of(root.one("device")),
+            performer=_laboratory(record),
+            specimen=sample.type,
+            notes=notes_of(root, record.shape.comment),
+        ),
         version=record.version,
         effective=_effective(root),
-        issued=quiet_time(root, "issued"),
-        last_updated=quiet_time(root.one("meta"), "lastUpdated"),
-        body_site=concept_of(root.one("bodySite")),
-        method=concept_of(root.one("method")),
-        device=name_of(root.one("device")),
-        performer=_laboratory(record),
-        specimen=sample.type,
+        issued=text_at(root.json, "issued"),
+        last_updated=text_at(object_at(root.json, "meta"), "lastUpdated"),
         specimen_collected=sample.collected,
         fasting=sample.fasting,
         interpretation=codings_of_interpretation(root, repeats=record.shape.interpretation_repeats),
-        notes=notes_of(root, record.shape.comment),
         identifiers=identifiers_of(root),
         related=sources,
         members=members,

@@ -1,243 +1,182 @@
 """The fast lane: take from an Observation just what is used, where its bytes prove that both lanes read the same.
 
-An Observation is plain when its JSON is compact, no key of it occurs twice, and it holds no element that needs care
-(components, contained resources, a specimen, modifiers, extensions on primitives …). Everything else is left to the
-careful lane. The parts that are used are read by the careful lane's own functions, once for each different spelling:
-the code, the unit and the reference range of a test are the same bytes in every report of a laboratory.
+The proof is to write again what was read: if that is as long as what came in, then no key was unknown or came twice,
+and there was no white space and no escape that another reader might see otherwise. For nothing that is read here can
+become longer by being written: texts are written as short as JSON allows, and everything else word for word.
+
+What is written word for word is the same bytes in every report of a laboratory: the code, the unit, the reference
+range. It is read by the careful lane's own functions, once for each different spelling.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
-from typing import TypeVar
 
 import msgspec
 
-from adapter.clinical.results import Coding, Concept, LabResult, ReferenceRange, ReportedQuantity
-from adapter.clinical.time import ClinicalTime, clinical_time
+from adapter.clinical.results import LabResult, LabTest
+from adapter.clinical.time import clinical_time
 from adapter.errors import InputUnreadable
-from adapter.fhir.compact import unique_parts
-from adapter.fhir.datatypes import concept_of, identifiers_of, name_of, quantity_of
-from adapter.fhir.decoding import decode
+from adapter.fhir.compact import NO_JSON
+from adapter.fhir.datatypes import concept_of, name_of, quantity_of
+from adapter.fhir.decoding import Json, decode
 from adapter.fhir.element import Element
-from adapter.fhir.entry import PlainObservation
 from adapter.fhir.observations import codings_of_interpretation, ranges_of
+from adapter.fhir.plain_shapes import ENCODER, NO_META, Common, PlainObservation, ReadEntry, ReadObservation
+from adapter.problems import ProblemCode
 
-_NEEDED = frozenset({"resourceType", "id", "status", "code", "subject", "effectiveDateTime", "valueQuantity"})
-# Read or passed over, but in any case proved to be unambiguous JSON.
-_ALLOWED = _NEEDED | {
-    "meta",
-    "identifier",
-    "category",
-    "encounter",
-    "issued",
-    "performer",
-    "interpretation",
-    "referenceRange",
-    "method",
-    "bodySite",
-    "text",
-    "basedOn",
-    "extension",
-}
-_STATUSES = {b'"final"': "final", b'"amended"': "amended", b'"corrected"': "corrected"}
-_NUMBER_FIRST = re.compile(rb'\{"value":(-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?)(?:,(.*))?\}', re.DOTALL)
-_META = re.compile(
-    rb'\{"versionId":"([^"\\\x00-\x1f\x7f-\xff]+)","lastUpdated":"([^"\\\x00-\x1f\x7f-\xff]+)"'
-    rb'(?:,"source":"[^"\\\x00-\x1f\x7f-\xff]*")?(?:,"profile":\["([^"\\\x00-\x1f\x7f-\xff]*)"\])?\}'
-)
-_ONE_IDENTIFIER = re.compile(rb'\[\{"system":"([^"\\\x00-\x1f\x7f-\xff]+)","value":"([^"\\\x00-\x1f\x7f-\xff]+)"\}\]')
+_Raw = msgspec.Raw
+_NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?")
+_STATUSES = frozenset({"final", "amended", "corrected"})
 # A profile of the specification that names a version proves a release (see detection).
-_VERSIONED = re.compile(rb"hl7\.org/fhir/\d")
+_VERSIONED = re.compile(r"hl7\.org/fhir/\d")
 # Far below the depth that the careful lane allows, wherever the part stands.
 _MOST_BRACKETS = 48
-
-
-class Meta(msgspec.Struct, frozen=True, gc=False):
-    """What is used of ``meta``."""
-
-    version: str = ""
-    last_updated: ClinicalTime | None = None
+_KEPT = 8192
+# NUL stands nowhere in JSON.
+_SEPARATOR = b"\0"
+_UNIT = ("comparator", "unit", "system", "code")
+_DECODER = msgspec.json.Decoder(ReadObservation)
+_ENTRIES = msgspec.json.Decoder(list[ReadEntry])
 
 
 def plain_observation(raw: bytes) -> PlainObservation | None:
     """The Observation in these bytes, if they prove that nothing in it needs the careful lane."""
-    if not raw.startswith(b'{"resourceType":"Observation"') or b"\\u" in raw:
-        return None
-    parts = unique_parts(raw)
-    if parts is None or not _NEEDED <= parts.keys() <= _ALLOWED:
-        return None
+    return plain_observations([raw])[0]
+
+
+def plain_observations(raws: Sequence[bytes | _Raw]) -> list[PlainObservation | None]:
+    """For each of several JSON values the Observation in it, if its bytes prove that nothing needs the careful lane."""
+    read = [(raw, _read(raw)) for raw in raws]
+    found = [(raw, each) for raw, each in read if each is not None]
+    if not _are_proved([each for _, each in found], sum([len(raw) + 1 for raw, _ in found])):
+        read = [(raw, each if each and _are_proved([each], len(raw) + 1) else None) for raw, each in read]
+    return [None if each is None else _plain(each) for _, each in read]
+
+
+def plain_lines(data: bytes) -> list[PlainObservation] | None:
+    """The same for NDJSON, by line; ``None`` unless every line holds an Observation that the fast lane can read."""
     try:
-        return _read({name: bytes(part) for name, part in parts.items()})
-    except (_NotPlain, InputUnreadable):
+        read = _DECODER.decode_lines(data)
+    except NO_JSON:
+        return None
+    # With a line's end behind each of as many values as there are lines, each stands in a line of its own.
+    ends = data.count(b"\n") + (not data.endswith(b"\n"))
+    if ends != len(read) or not _are_proved(read, len(data) + (not data.endswith(b"\n"))):
+        return None
+    plain = [found for each in read if (found := _plain(each)) is not None]
+    return plain if len(plain) == len(read) else None
+
+
+def opened_entries(entries: _Raw) -> list[ReadEntry] | None:
+    """The entries of a Bundle, not looked into; ``None`` unless their bytes prove that they hold nothing else."""
+    try:
+        opened = _ENTRIES.decode(entries)
+    except NO_JSON:
+        return None
+    return opened if len(ENCODER.encode(opened)) == len(entries) else None
+
+
+def _read(raw: bytes | _Raw) -> ReadObservation | None:
+    try:
+        return _DECODER.decode(raw)
+    except NO_JSON:
         return None
 
 
-_Read = TypeVar("_Read")
+def _are_proved(observations: list[ReadObservation], length: int) -> bool:
+    """Whether they are as long when written again, in lines, and hold no NUL, which is no character in FHIR."""
+    written = ENCODER.encode_lines(observations)
+    return len(written) == length and not (b"\\" in written and b"\\u0000" in written)
 
 
-class _NotPlain(Exception):
-    """Something here needs the careful lane."""
+def _plain(read: ReadObservation) -> PlainObservation | None:
+    quantity, meta, subject = read.valueQuantity, read.meta or NO_META, read.subject.reference
+    parts = (
+        read.status, read.code, read.performer, read.interpretation, read.referenceRange, read.bodySite, read.method,
+        quantity.comparator, quantity.unit, quantity.system, quantity.code,
+        meta.profile, read.category, read.extension, *[each.type for each in read.identifier],
+    )  # fmt: skip
+    common = _common(_SEPARATOR.join(parts))
+    number, effective = _number(bytes(quantity.value)), clinical_time(read.effectiveDateTime)
+    if common is None or number is None or effective is None or not read.id:
+        return None
+    # A contained Patient needs its resource, and a conditional reference the kind of its Bundle.
+    if not subject or subject[0] == "#" or "?" in subject:
+        return None
+    return PlainObservation(read, common, number, effective, meta.versionId)
 
 
-def _read(parts: dict[str, bytes]) -> PlainObservation:
-    status = _STATUSES.get(parts["status"])
-    effective = clinical_time(_text(parts["effectiveDateTime"]))
-    if status is None or effective is None:
-        raise _NotPlain
-    for name in ("category", "encounter", "text", "basedOn", "extension"):
-        if name in parts:
-            _proved(parts[name])
-    meta = _meta(parts["meta"]) if "meta" in parts else Meta()
+@lru_cache(maxsize=_KEPT)
+def _number(digits: bytes) -> Decimal | None:
+    return Decimal(digits.decode()) if _NUMBER.fullmatch(digits) and digits != b"-0" else None
+
+
+@lru_cache(maxsize=_KEPT)
+def _common(parts: bytes) -> Common | None:
+    """What Observations report that have these parts in common; ``None`` where one of them needs the careful lane."""
+    try:
+        decoded = [_decoded(part) if part else None for part in parts.split(_SEPARATOR)]
+    except InputUnreadable:
+        return None
+    status, code, performer, interpretation, ranges, body_site, method, *unit, profile = decoded[:12]
+    named = {
+        "status": status,
+        "code": code,
+        "performer": performer,
+        "interpretation": interpretation,
+        "referenceRange": ranges,
+        "bodySite": body_site,
+        "method": method,
+        "valueQuantity": _given(dict(zip(_UNIT, unit, strict=True))),
+    }
+    root = Element(_given(named), "")
+    reference_ranges, cautions = ranges_of(root)
+    quantity = quantity_of(root.one("valueQuantity"))
     result = LabResult(
         where="",
         entry="",
         resource="",
         patient="",
-        status=status,
-        code=_concept(parts["code"]),
-        value=_quantity(parts["valueQuantity"]),
-        version=meta.version,
-        effective=effective,
-        issued=clinical_time(_text(parts["issued"])) if "issued" in parts else None,
-        last_updated=meta.last_updated,
-        body_site=_concept(parts["bodySite"]) if "bodySite" in parts else Concept(),
-        method=_concept(parts["method"]) if "method" in parts else Concept(),
-        performer=_laboratory(parts["performer"]) if "performer" in parts else "",
-        interpretation=_interpretation(parts["interpretation"]) if "interpretation" in parts else (),
-        reference_ranges=_ranges(parts["referenceRange"]) if "referenceRange" in parts else (),
-        identifiers=_identifiers(parts["identifier"]) if "identifier" in parts else (),
+        status=root.text("status"),
+        test=LabTest(
+            code=concept_of(root.one("code")),
+            body_site=concept_of(root.one("bodySite")),
+            method=concept_of(root.one("method")),
+            performer=_laboratory(root),
+        ),
+        interpretation=codings_of_interpretation(root, repeats=True),
+        reference_ranges=reference_ranges,
     )
-    return PlainObservation(_text(parts["id"]), meta.version, _subject(parts["subject"]), result)
+    # That interpretation is a list tells the release, even where it is empty.
+    is_told = "interpretation" not in root.json or result.interpretation
+    is_plain = not (root.faults or cautions) and result.status in _STATUSES and is_told and not _names_release(profile)
+    return Common(result, quantity) if quantity and is_plain else None
 
 
-def _text(part: bytes) -> str:
-    """A JSON string without escapes, in ASCII; msgspec has proved that the bytes are JSON."""
-    text = part[1:-1]
-    if part[:1] != b'"' or not text or b"\\" in text or not text.isascii():
-        raise _NotPlain
-    return text.decode()
-
-
-def _quantity(part: bytes) -> ReportedQuantity:
-    """The number apart from its unit: units are few, numbers are many."""
-    match = _NUMBER_FIRST.fullmatch(part)
-    if match is None or match[1] == b"-0":
-        raise _NotPlain
-    unit = _unit(match[2] or b"")
-    return ReportedQuantity(Decimal(match[1].decode()), unit.comparator, unit.unit, unit.system, unit.code)
-
-
-def _meta(part: bytes) -> Meta:
-    match = _META.fullmatch(part)
-    if match is None:
-        return _careful_meta(part)
-    if match[3] and _VERSIONED.search(match[3]):
-        raise _NotPlain
-    return Meta(match[1].decode(), clinical_time(match[2].decode()))
-
-
-def _identifiers(part: bytes) -> tuple[str, ...]:
-    match = _ONE_IDENTIFIER.fullmatch(part)
-    if match is not None:
-        return (f"{match[1].decode()}|{match[2].decode()}",)
-    return _careful_identifiers(part)
-
-
-@lru_cache(maxsize=4096)
-def _proved(part: bytes) -> None:
-    """Refuse what the careful lane would refuse as JSON."""
-    _decoded(part)
-
-
-@lru_cache(maxsize=4096)
-def _subject(part: bytes) -> str:
-    subject = _decoded(part)
-    if not isinstance(subject, dict) or not subject.keys() <= {"reference", "display"}:
-        raise _NotPlain
-    reference = subject.get("reference")
-    # A contained Patient needs its resource, and a conditional reference the kind of its Bundle.
-    if not isinstance(reference, str) or not reference or reference.startswith("#") or "?" in reference:
-        raise _NotPlain
-    return reference
-
-
-@lru_cache(maxsize=4096)
-def _careful_meta(part: bytes) -> Meta:
-    meta = _decoded(part)
-    if not isinstance(meta, dict) or not meta.keys() <= {"versionId", "lastUpdated", "source", "profile"}:
-        raise _NotPlain
-    version, updated = meta.get("versionId", ""), meta.get("lastUpdated", "")
-    if not isinstance(version, str) or not isinstance(updated, str) or _VERSIONED.search(part):
-        raise _NotPlain
-    return Meta(version, clinical_time(updated) if updated else None)
-
-
-@lru_cache(maxsize=4096)
-def _careful_identifiers(part: bytes) -> tuple[str, ...]:
-    element = _element("identifier", part)
-    return _faultless(element, identifiers_of(element))
-
-
-@lru_cache(maxsize=4096)
-def _concept(part: bytes) -> Concept:
-    element = _element("concept", part)
-    return _faultless(element, concept_of(element.one("concept")))
-
-
-@lru_cache(maxsize=4096)
-def _unit(part: bytes) -> ReportedQuantity:
-    element = _element("quantity", b"{%s}" % part)
-    quantity = element.one("quantity")
-    read = quantity_of(quantity)
-    if read is None or quantity is None or not quantity.json.keys() <= {"unit", "system", "code", "comparator"}:
-        raise _NotPlain
-    return _faultless(element, read)
-
-
-@lru_cache(maxsize=4096)
-def _interpretation(part: bytes) -> tuple[Coding, ...]:
-    element = _element("interpretation", part)
-    codings = codings_of_interpretation(element, repeats=True)
-    if not codings:
-        # Be it empty, that it is a list still tells the release.
-        raise _NotPlain
-    return _faultless(element, codings)
-
-
-@lru_cache(maxsize=4096)
-def _ranges(part: bytes) -> tuple[ReferenceRange, ...]:
-    element = _element("referenceRange", part)
-    ranges, cautions = ranges_of(element)
-    if cautions:
-        raise _NotPlain
-    return _faultless(element, ranges)
-
-
-@lru_cache(maxsize=4096)
-def _laboratory(part: bytes) -> str:
-    element = _element("performer", part)
-    for performer in element.many("performer"):
-        if performer.text("type") == "Organization" or "Organization/" in performer.text("reference"):
-            return _faultless(element, name_of(performer))
-        # What a reference to anybody else means is for the index to say.
-        raise _NotPlain
-    return _faultless(element, "")
-
-
-def _element(name: str, part: bytes) -> Element:
-    return Element({name: _decoded(part)}, "")
+def _given(members: Json) -> Json:
+    return {name: member for name, member in members.items() if member is not None}
 
 
 def _decoded(part: bytes) -> object:
-    if part.count(b"{") + part.count(b"[") > _MOST_BRACKETS:
-        raise _NotPlain
+    if part == b"null" or part.count(b"{") + part.count(b"[") > _MOST_BRACKETS:
+        raise InputUnreadable("this is for the careful lane")
     return decode(part, where="")
 
 
-def _faultless(element: Element, read: _Read) -> _Read:
-    if element.faults:
-        raise _NotPlain
-    return read
+def _laboratory(root: Element) -> str:
+    """The first performer, if it is an organization; what a reference to anybody else means is for the index to say."""
+    performers = root.many("performer")
+    if not performers:
+        return ""
+    first = performers[0]
+    if first.text("type") != "Organization" and "Organization/" not in first.text("reference"):
+        root.fault("performer", ProblemCode.NOT_UNDERSTOOD, "this is for the careful lane")
+    return name_of(first)
+
+
+def _names_release(profile: object) -> bool:
+    return bool(_VERSIONED.search(str(profile)))

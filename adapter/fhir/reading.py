@@ -14,11 +14,11 @@ from adapter.errors import InputUnreadable
 from adapter.fhir.detection import detect
 from adapter.fhir.element import Element, shown
 from adapter.fhir.entries import split
-from adapter.fhir.entry import Entry, FastLane, PlainObservation
+from adapter.fhir.entry import Entry
 from adapter.fhir.medications import medication_refusal, read_medication
 from adapter.fhir.observations import observation_refusal, read_observation
 from adapter.fhir.patients import patient_refusal, read_patient
-from adapter.fhir.plain import plain_observation
+from adapter.fhir.plain_shapes import PlainObservation
 from adapter.fhir.predictions import prediction_refusal, read_predictions
 from adapter.fhir.record import Record, Row, refusal
 from adapter.fhir.references import Placed, References, address_caution
@@ -105,7 +105,7 @@ def read(
     *,
     release: Release | None,
     allow_preliminary: bool = False,
-    fast_lane: FastLane = plain_observation,
+    carefully: bool = False,
 ) -> Reading:
     """Read all sources as one input: references lead from any of them to any other.
 
@@ -113,9 +113,9 @@ def read(
         sources: Files or bodies; one that cannot be read at all is set aside and costs no other.
         release: The release to read as; ``None`` lets the input's own marks decide, else R4.
         allow_preliminary: Whether preliminary results are read too.
-        fast_lane: Reads what is plain; every lane gives the same rows.
+        carefully: Whether to read even what is plain by the careful lane; both lanes give the same rows.
     """
-    entries = [entry for source in named_apart(sources) for entry in _entries(source, fast_lane)]
+    entries = [entry for source in named_apart(sources) for entry in _entries(source, carefully=carefully)]
     return read_entries(entries, release=release, allow_preliminary=allow_preliminary)
 
 
@@ -168,9 +168,9 @@ def named_apart(sources: Iterable[Source]) -> Iterable[Source]:
         yield source if count == 1 else Source(f"{source.name} ({count})", source.data)
 
 
-def _entries(source: Source, fast_lane: FastLane) -> Sequence[Entry]:
+def _entries(source: Source, *, carefully: bool) -> Sequence[Entry]:
     try:
-        return split(source.data, source.name, fast_lane=fast_lane)
+        return split(source.data, source.name, carefully=carefully)
     except InputUnreadable as error:
         what = str(error).removeprefix(f"{source.name}: ")
         problem = Problem(ProblemCode.JSON_INVALID, source.name, what, "nothing of it was read")
@@ -249,8 +249,7 @@ def _read_plain(placed: Placed, plain: PlainObservation, references: References)
     owner = references.patient(Element({"reference": plain.subject}, f"{where}.subject"), placed)
     if isinstance(owner, Problem):
         return "", [owner]
-    result = msgspec.structs.replace(plain.result, where=where, entry=where, resource=placed.key, patient=owner)
-    return owner, [result]
+    return owner, [plain.result(where, placed.key, owner)]
 
 
 def _read_patient(record: Record) -> Sequence[Row | Patient]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from decimal import Decimal
 from enum import StrEnum
-from functools import cached_property
-from typing import Literal
+from functools import cached_property, lru_cache
+from typing import Any, Literal, TypeVar, cast
 
 from adapter.clinical.assessment import AppliedLimits, Authority, interval_text
 from adapter.clinical.values import Value
 
+_Asked = TypeVar("_Asked", bound=Hashable)
+_Answer = TypeVar("_Answer")
+# Of each question; a hospital has fewer tests, units and groups of patients.
+_ANSWERS_KEPT = 8192
 MARKER_SYSTEM = "urn:osteo-fhir:marker"
 LOINC = "http://loinc.org"
 
@@ -297,6 +301,17 @@ class Knowledge(Value):
     def number(self, parameter: str) -> Decimal:
         """The value of one parameter of the decision table."""
         return self.parameters[parameter].value
+
+    def remembered(self, answer: Callable[[_Asked, Knowledge], _Answer]) -> Callable[[_Asked], _Answer]:
+        """The same function asked of this knowledge, working out each answer once; it must depend on nothing else."""
+        known = self._remembered.get(answer)
+        if known is None:
+            known = self._remembered[answer] = lru_cache(maxsize=_ANSWERS_KEPT)(lambda asked: answer(asked, self))
+        return cast("Callable[[_Asked], _Answer]", known)
+
+    @cached_property
+    def _remembered(self) -> dict[Callable[..., Any], Callable[[Any], Any]]:
+        return {}
 
     def limits_of(self, marker: str, purpose: str) -> tuple[tuple[Limit, AppliedLimits], ...]:
         """The limits of a marker for a purpose with how they are shown; the site's own first, then by rank."""

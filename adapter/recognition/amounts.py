@@ -15,8 +15,9 @@ from adapter.clinical.results import (
     ReportedText,
 )
 from adapter.clinical.values import Interval
-from adapter.knowledge.model import Knowledge, MappedCode, UnitFactor
+from adapter.knowledge.model import Knowledge, MappedCode
 from adapter.problems import Problem, ProblemCode
+from adapter.recognition.codes import Refusal
 
 UCUM = "http://unitsofmeasure.org"
 _DAY = {("h", Decimal(24)), ("d", Decimal(1))}
@@ -55,17 +56,44 @@ def amount_of(result: LabResult, code: MappedCode, knowledge: Knowledge, *, read
     received = _received(result, read_text=read_text)
     if isinstance(received, Problem):
         return received
-    unit = resolved_unit(received.unit, knowledge, score=code.marker in _SCORES)
+    quantity = received.unit
+    conversion = knowledge.remembered(_conversion)(
+        (code.system, code.code, quantity.unit, quantity.system, quantity.code)
+    )
+    if isinstance(conversion, Refusal):
+        return conversion.of(result)
+    if conversion.factor is None:
+        return _no_factor(result, code, conversion.unit, received)
+    value = received.interval if conversion.factor == 1 else received.interval.scaled(conversion.factor)
+    return Amount(value, received.digits, conversion.unit, conversion.cautions)
+
+
+class _Conversion(msgspec.Struct, frozen=True):
+    """How a unit becomes the marker's; ``factor`` is ``None`` where that is not known."""
+
+    unit: str
+    factor: Decimal | None
+    cautions: tuple[str, ...] = ()
+
+
+def _conversion(asked: tuple[str, str, str, str, str], knowledge: Knowledge) -> _Conversion | Refusal:
+    """How results of one code in one unit are converted; the unit as reported in text, system and code."""
+    system, number, unit_text, unit_system, unit_code = asked
+    code = knowledge.codes[system, number]
+    quantity = ReportedQuantity(None, "", unit_text, unit_system, unit_code)
+    unit = resolved_unit(quantity, knowledge, score=code.marker in _SCORES)
     if isinstance(unit, tuple):
-        return _problem(result, *unit)
+        return Refusal(unit[0], ".value", unit[1])
     name, cautions = unit.name, unit.cautions
     factor = knowledge.unit_factors.get(code.marker, {}).get(name)
     if factor is None:
-        return _no_factor(result, code, name, received)
+        return _Conversion(name, None)
     if code.units and name not in code.units:
         # Seen in public laboratory data: a mass code reported in molar units. The unit decides, and the reader is told.
         cautions = (*cautions, ProblemCode.PROPERTY_CONTRADICTS)
-    return Amount(_scaled(received.interval, factor), received.digits, name, _with_approximation(cautions, factor))
+    if factor.approximate:
+        cautions = (*cautions, "approximate-factor")
+    return _Conversion(name, factor.factor, cautions)
 
 
 class ResolvedUnit(msgspec.Struct, frozen=True, gc=False):
@@ -180,14 +208,6 @@ def _interval(comparator: str, value: Decimal) -> Interval:
         case ">=":
             return Interval(value, None)
     return Interval.exactly(value)
-
-
-def _scaled(interval: Interval, factor: UnitFactor) -> Interval:
-    return interval if factor.factor == 1 else interval.scaled(factor.factor)
-
-
-def _with_approximation(cautions: tuple[str, ...], factor: UnitFactor) -> tuple[str, ...]:
-    return (*cautions, "approximate-factor") if factor.approximate else cautions
 
 
 def _digits(quantity: ReportedQuantity) -> str:

@@ -35,7 +35,7 @@ def dated(
 
 def time_of(result: MarkerResult, *, use_issued: bool) -> ClinicalTime | None:
     """When the result was true of the patient; ``issued`` only where that was switched on."""
-    return result.effective or (result.issued if use_issued else None)
+    return result.effective or (result.issued_at if use_issued else None)
 
 
 def _lies_after(time: ClinicalTime, as_of: datetime) -> bool | None:
@@ -135,14 +135,17 @@ def _width(time: ClinicalTime) -> timedelta:
 def _rank(result: MarkerResult, *, use_issued: bool) -> tuple[datetime, int, int, bool, datetime, datetime]:
     """Later effective time, then status, preferred code, FRAX with bone density, issued, the server's own update."""
     time = time_of(result, use_issued=use_issued)
-    latest = time.latest if time else _NEVER
-    issued = result.issued.latest if result.issued else _NEVER
-    updated = result.last_updated.latest if result.last_updated else _NEVER
-    return latest, _STATUS_ORDER.get(result.status, 0), -result.rank, bool(result.with_bmd), issued, updated
+    issued, updated = _latest(result.issued_at), _latest(result.updated_at)
+    return _latest(time), _STATUS_ORDER.get(result.status, 0), -result.rank, bool(result.with_bmd), issued, updated
+
+
+def _latest(time: ClinicalTime | None) -> datetime:
+    return time.latest if time else _NEVER
 
 
 def _version_order(result: MarkerResult) -> tuple[float, int]:
-    updated = result.last_updated.latest.timestamp() if result.last_updated else 0.0
+    time = result.updated_at
+    updated = time.latest.timestamp() if time else 0.0
     return updated, int(result.version) if result.version.isdecimal() else -1
 
 

@@ -6,12 +6,12 @@ from decimal import Decimal
 
 import msgspec
 
-from adapter.clinical.results import Coding, Concept, LabResult, MarkerResult
+from adapter.clinical.results import Coding, Concept, LabResult, LabTest, MarkerResult
 from adapter.clinical.values import Interval
-from adapter.knowledge.model import Knowledge, MappedCode
+from adapter.knowledge.model import FactorAnswer, Knowledge, MappedCode
 from adapter.problems import Problem, ProblemCode
 from adapter.recognition.amounts import Amount, amount_of
-from adapter.recognition.codes import canonical_codings, mapped_code
+from adapter.recognition.codes import Refusal, canonical_codings, factor_answer, mapped_code
 
 DIAGNOSTIC_SITES = frozenset(
     {"hip", "femur", "lumbar-spine", "radius-ulna", "femoral-neck", "total-hip", "distal-third-radius", "unspecified"}
@@ -37,6 +37,7 @@ _WITH_BMD = (
     "结合骨密度",
 )
 _FRAX = ("frax-mof", "frax-hip")
+_NO_AMOUNT = Interval(None, None)
 
 
 class RecognitionOptions(msgspec.Struct, frozen=True):
@@ -51,26 +52,85 @@ class RecognitionOptions(msgspec.Struct, frozen=True):
     use_issued: bool = False
 
 
+class Meaning(msgspec.Struct, frozen=True):
+    """What every result of one test means, whatever its number.
+
+    Attributes:
+        code: What the code means.
+        common: A result of the marker, but for its amount, its time and where it came from.
+        cautions: What to be careful about, told after what concerns the amount.
+        unfit: Why the specimen forbids the use.
+        off_site: Why the skeletal site forbids the use.
+        is_body: Height or weight; a child's are judged where the age is known: see adulthood.py.
+    """
+
+    code: MappedCode
+    common: MarkerResult
+    cautions: tuple[str, ...]
+    unfit: Refusal | None
+    off_site: Refusal | None
+    is_body: bool
+
+
 def recognise(result: LabResult, knowledge: Knowledge, options: RecognitionOptions) -> MarkerResult | Problem | None:
-    """Understand one result, set it aside with a reason, or ``None`` where its code is not ours (irrelevant)."""
-    mapped = mapped_code(result, knowledge)
-    if mapped is None or isinstance(mapped, Problem):
-        return mapped
-    code, coding, alias = mapped
+    """Understand one result, set it aside with a reason, or ``None`` where its code is no marker's (irrelevant)."""
+    meaning = knowledge.remembered(meaning_of)(result.test)
+    if meaning is None or isinstance(meaning, FactorAnswer):
+        return None
+    return meaning.of(result) if isinstance(meaning, Refusal) else recognise_as(meaning, result, knowledge, options)
+
+
+def recognise_as(
+    meaning: Meaning, result: LabResult, knowledge: Knowledge, options: RecognitionOptions
+) -> MarkerResult | Problem | None:
+    """Understand one result of a test whose meaning is known."""
     if result.value is None:
-        return _without_value(result, code)
-    refusal = _specimen_contradiction(result, code, knowledge)
-    if refusal is not None:
-        return refusal
-    amount = amount_of(result, code, knowledge, read_text=options.read_text)
+        return _without_value(result, meaning.code)
+    if meaning.unfit is not None:
+        return meaning.unfit.of(result)
+    amount = amount_of(result, meaning.code, knowledge, read_text=options.read_text)
     if isinstance(amount, Problem):
         return amount
-    # A child's height and weight are judged where the age is known: see adulthood.py.
-    is_body = knowledge.markers[code.marker].role == "body"
-    implausible = "" if is_body else implausibility(amount.value, code.marker, knowledge)
+    implausible = "" if meaning.is_body else implausibility(amount.value, meaning.code.marker, knowledge)
     if implausible:
         return _problem(result, ProblemCode.IMPLAUSIBLE, f"{amount.digits} {amount.unit} {implausible}")
-    return _marker_result(result, code, coding, amount, knowledge, alias=alias)
+    if meaning.off_site is not None:
+        return meaning.off_site.of(result)
+    return _marker_result(meaning, result, amount)
+
+
+def meaning_of(test: LabTest, knowledge: Knowledge) -> Meaning | FactorAnswer | Refusal | None:
+    """What a test means: a marker, an answer about a risk factor, something refused, or nothing to us."""
+    answer = factor_answer(test, knowledge)
+    mapped = mapped_code(test, knowledge) if answer is None else None
+    if mapped is None or isinstance(mapped, Refusal):
+        return answer or mapped
+    code, coding, alias = mapped
+    marker = knowledge.markers[code.marker]
+    site, site_cautions = _site(test, code, coding, knowledge)
+    off_site = None
+    if site and site not in DIAGNOSTIC_SITES:
+        what = f"bone density at the site {site!r} is not for this use"
+        off_site = Refusal(ProblemCode.SITE_NOT_DIAGNOSTIC, "", what)
+    common = MarkerResult(
+        marker=code.marker,
+        value=_NO_AMOUNT,
+        unit=marker.unit,
+        digits="",
+        received_unit="",
+        where="",
+        entry="",
+        resource="",
+        patient="",
+        code=code.code,
+        rank=code.rank,
+        site=site,
+        with_bmd=_with_bmd(test) if code.marker in _FRAX else None,
+        assay=assay_of(test),
+        cautions=code.flags,
+    )
+    cautions = (*site_cautions, ProblemCode.CODE_SYSTEM_ALIAS) if alias else site_cautions
+    return Meaning(code, common, cautions, _unfit(test, code, knowledge), off_site, marker.role == "body")
 
 
 def _without_value(result: LabResult, code: MappedCode) -> Problem | None:
@@ -83,43 +143,28 @@ def _without_value(result: LabResult, code: MappedCode) -> Problem | None:
     )
 
 
-def _marker_result(
-    result: LabResult, code: MappedCode, coding: Coding, amount: Amount, knowledge: Knowledge, *, alias: bool
-) -> MarkerResult | Problem:
-    site, site_cautions = _site(result, code, coding, knowledge)
-    if site and site not in DIAGNOSTIC_SITES:
-        return _problem(
-            result, ProblemCode.SITE_NOT_DIAGNOSTIC, f"bone density at the site {site!r} is not for this use"
-        )
-    cautions = (*code.flags, *amount.cautions, *site_cautions)
-    if alias:
-        cautions = (*cautions, ProblemCode.CODE_SYSTEM_ALIAS)
+def _marker_result(meaning: Meaning, result: LabResult, amount: Amount) -> MarkerResult:
+    cautions = meaning.common.cautions + amount.cautions + meaning.cautions
     if result.effective is not None and result.effective.zone_missing:
         cautions = (*cautions, ProblemCode.TIME_ZONE_MISSING)
-    return MarkerResult(
-        marker=code.marker,
+    return msgspec.structs.replace(
+        meaning.common,
         value=amount.value,
-        unit=knowledge.markers[code.marker].unit,
         digits=amount.digits,
         received_unit=amount.unit,
         where=result.where,
         entry=result.entry,
         resource=result.resource,
         patient=result.patient,
-        code=code.code,
-        rank=code.rank,
         version=result.version,
         status=result.status,
         effective=result.effective,
         issued=result.issued,
         last_updated=result.last_updated,
-        site=site,
-        with_bmd=_with_bmd(result) if code.marker in _FRAX else None,
-        assay=assay_of(result),
         fasting=result.fasting,
         collected=result.specimen_collected,
         reference_ranges=result.reference_ranges,
-        interpretation=tuple(coding.code for coding in result.interpretation),
+        interpretation=result.interpretation,
         cautions=cautions,
         identifiers=result.identifiers,
         related=result.related,
@@ -127,17 +172,17 @@ def _marker_result(
     )
 
 
-def assay_of(result: LabResult) -> str:
+def assay_of(test: LabTest) -> str:
     """What tells two assays apart, as given: method, device, performing laboratory; empty where none was given."""
-    method = result.method.text or " ".join(f"{coding.system}|{coding.code}" for coding in result.method.codings)
-    return " / ".join(part for part in (method, result.device, result.performer) if part)
+    method = test.method.text or " ".join(f"{coding.system}|{coding.code}" for coding in test.method.codings)
+    return " / ".join(part for part in (method, test.device, test.performer) if part)
 
 
-def _site(result: LabResult, code: MappedCode, coding: Coding, knowledge: Knowledge) -> tuple[str, tuple[str, ...]]:
+def _site(test: LabTest, code: MappedCode, coding: Coding, knowledge: Knowledge) -> tuple[str, tuple[str, ...]]:
     """The skeletal site: bodySite where coded or worded, then the text of the code, then what the code itself says."""
     if not code.site:
         return "", ()
-    stated = site_of(result.body_site, knowledge) or site_of(Concept(text=result.code.text), knowledge)
+    stated = site_of(test.body_site, knowledge) or site_of(Concept(text=test.code.text), knowledge)
     if stated:
         return stated, ()
     # Seen in Synthea: 38265-5 (Radius and Ulna) is displayed as "DXA [T-score] Bone density" and used for any site.
@@ -170,19 +215,19 @@ def bmd_said_in(words: str) -> bool | None:
     return True if any(phrase in lowered for phrase in _WITH_BMD) else None
 
 
-def _with_bmd(result: LabResult) -> bool | None:
-    panel = result.panel.text if result.panel else ""
-    return bmd_said_in(" ".join((result.code.text, result.method.text, panel, *result.notes)))
+def _with_bmd(test: LabTest) -> bool | None:
+    panel = test.panel.text if test.panel else ""
+    return bmd_said_in(" ".join((test.code.text, test.method.text, panel, *test.notes)))
 
 
-def _specimen_contradiction(result: LabResult, code: MappedCode, knowledge: Knowledge) -> Problem | None:
+def _unfit(test: LabTest, code: MappedCode, knowledge: Knowledge) -> Refusal | None:
     if not code.specimen:
         return None
-    for coding, _ in canonical_codings(result.specimen, knowledge):
+    for coding, _ in canonical_codings(test.specimen, knowledge):
         fits = knowledge.specimens.get(f"{coding.system}|{coding.code}")
         if fits is not None and code.specimen not in fits:
             what = f"{code.code} is measured in {code.specimen}, the specimen is {coding.code} ({', '.join(fits)})"
-            return _problem(result, ProblemCode.SPECIMEN_CONTRADICTS, what)
+            return Refusal(ProblemCode.SPECIMEN_CONTRADICTS, "", what)
     return None
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from adapter.clinical.assessment import AppliedLimits, Authority
 from adapter.clinical.profile import Menopause
-from adapter.clinical.results import Concept, ReferenceRange, ReportedQuantity, ReportedRange
+from adapter.clinical.results import Coding, Concept, ReferenceRange, ReportedQuantity, ReportedRange
 from adapter.clinical.values import Interval
 from adapter.engines.joint_pathway import assess
 from adapter.engines.limits import limits_for, read_against
@@ -191,12 +191,12 @@ def test_a_letter_is_given_only_where_it_is_certain(value: Interval, letter: str
     ],
 )
 def test_a_laboratory_that_reads_it_otherwise_is_named(says: tuple[str, ...], differs: bool) -> None:
-    answer = assess(woman(64, ctx("812", interpretation=says)), shipped())
+    answer = assess(woman(64, ctx("812", interpretation=tuple(Coding("", code) for code in says))), shipped())
     assert [p.code for p in answer.cautions] == [ProblemCode.INTERPRETATION_DIFFERS] * differs
 
 
 def test_what_is_not_read_contradicts_nobody() -> None:
-    answer = assess(woman(64, result("height", "1.6", "m", interpretation=("L",))), shipped())
+    answer = assess(woman(64, result("height", "1.6", "m", interpretation=(Coding("", "L"),))), shipped())
     assert answer.cautions == ()
 
 

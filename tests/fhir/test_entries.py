@@ -48,7 +48,7 @@ def test_lines_may_end_as_in_windows_be_blank_or_hold_other_line_separators() ->
     data = b"\xef\xbb\xbf" + ndjson(patient()).replace(b"\n", b"\r\n") + b"\n\r\n" + encode(observation(note=note))
     reading = read([Source("b.ndjson", data)], release=None)
     assert [result.where for result in reading.results] == ["b.ndjson:4"]
-    assert reading.results[0].notes == ("one\u2028two\u0085three",)
+    assert reading.results[0].test.notes == ("one\u2028two\u0085three",)
 
 
 def test_a_broken_line_costs_no_other() -> None:

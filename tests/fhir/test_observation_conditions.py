@@ -113,7 +113,7 @@ def test_whether_the_patient_was_fasting_is_read_from_the_specimen(code: str, fa
     status = {"coding": [{"system": FASTING, "code": code}]}
     result = read_all(sampled(collectedDateTime="2026-06-02", fastingStatusCodeableConcept=status)).results[0]
     assert result.fasting is fasting
-    assert result.specimen.text == "serum"
+    assert result.test.specimen.text == "serum"
     assert result.specimen_collected is not None
 
 
@@ -138,7 +138,7 @@ def test_a_specimen_that_is_not_usable_tells_nothing(fault: Json) -> None:
     document = sampled()
     document["entry"][1]["resource"] |= fault
     result = read_all(document).results[0]
-    assert (result.specimen.text, result.fasting) == ("", None)
+    assert (result.test.specimen.text, result.fasting) == ("", None)
 
 
 def test_what_tells_assays_apart_is_kept() -> None:
@@ -152,10 +152,10 @@ def test_what_tells_assays_apart_is_kept() -> None:
     )
     entries = {"entry": [{"fullUrl": "urn:uuid:LAB", "resource": lab}, {"resource": document}]}
     result = read_all({"resourceType": "Bundle", "type": "collection", **entries}).results[0]
-    assert (result.method.text, result.device, result.performer) == ("ECLIA", "e801", "Lab")
-    assert (result.body_site.text, result.identifiers) == ("hip", ("urn:oid:1|7",))
+    assert (result.test.method.text, result.test.device, result.test.performer) == ("ECLIA", "e801", "Lab")
+    assert (result.test.body_site.text, result.identifiers) == ("hip", ("urn:oid:1|7",))
 
 
 def test_a_contained_laboratory_without_a_name_tells_nothing_apart() -> None:
     lab = {"resourceType": "Organization", "id": "lab"}
-    assert only_result(observation(contained=[lab], performer=[{"reference": "#lab"}])).performer == ""
+    assert only_result(observation(contained=[lab], performer=[{"reference": "#lab"}])).test.performer == ""

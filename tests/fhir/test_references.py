@@ -167,7 +167,7 @@ def test_what_is_contained_is_seen_in_its_own_resource_alone() -> None:
     inside = observation("a", contained=[sample], specimen={"reference": "#s"})
     outside = observation("b", specimen={"reference": "#s"})
     results = read_all(bundle(patient(), inside, outside)).results
-    assert [result.specimen.text for result in results] == ["serum", ""]
+    assert [result.test.specimen.text for result in results] == ["serum", ""]
 
 
 def test_a_versioned_reference_is_not_answered_by_another_version() -> None:
@@ -175,7 +175,7 @@ def test_a_versioned_reference_is_not_answered_by_another_version() -> None:
     sample = {"resourceType": "Specimen", "id": "s", "meta": {"versionId": "2"}, "type": {"text": "serum"}}
     named = [observation(v, specimen={"reference": f"Specimen/s/_history/{v}"}) for v in ("1", "2")]
     results = read_all(bundle(patient(), sample, *named)).results
-    assert [result.specimen.text for result in results] == ["", "serum"]
+    assert [result.test.specimen.text for result in results] == ["", "serum"]
 
 
 def test_a_result_without_a_patient_resource_keeps_its_patient() -> None:

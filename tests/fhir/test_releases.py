@@ -94,7 +94,7 @@ def test_an_element_of_r5_in_r4_costs_its_own_entry_alone() -> None:
 
 
 def test_r4_and_r4b_may_be_mixed() -> None:
-    assert read_all(observation(note=[{"text": "x"}]), release=Release.R4B).results[0].notes == ("x",)
+    assert read_all(observation(note=[{"text": "x"}]), release=Release.R4B).results[0].test.notes == ("x",)
 
 
 def test_an_observation_of_stu3_is_read_by_its_own_elements() -> None:
@@ -113,7 +113,7 @@ def test_an_observation_of_stu3_is_read_by_its_own_elements() -> None:
     )
     result = only_result(document, Release.STU3)
     assert (result.members, result.related) == (("Observation/a",), ("Observation/b",))
-    assert (result.notes, result.interpretation) == (("taken late",), (Coding(system, "H"),))
+    assert (result.test.notes, result.interpretation) == (("taken late",), (Coding(system, "H"),))
 
 
 def test_the_same_observation_reads_alike_in_r4_r4b_and_r5() -> None:

@@ -55,10 +55,12 @@ def test_the_library_raises_nothing_and_reports(data: bytes) -> None:
 def test_a_record_with_changed_bytes_raises_nothing(record: list[Any], place: int, put: bytes, taken: int) -> None:
     data = encode(in_bundle(record))
     place %= len(data)
+    changed = data[:place] + put + data[place + taken :]
 
-    outcome = assess_bundle(data[:place] + put + data[place + taken :], as_of=DAY)
+    outcome = assess_bundle(changed, as_of=DAY)
 
-    assert outcome.entries >= 1
+    # A Bundle whose "entry" is spelled otherwise has none.
+    assert outcome.entries >= 1 or b'"entry"' not in changed
 
 
 @given(values)

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.fhir.entry import PlainObservation
 from adapter.fhir.plain import plain_observation
 from adapter.fhir.reading import Reading, Source, read
 from adapter.fhir.releases import Release
@@ -44,12 +43,9 @@ NAMES = [*PLAIN, "component", "contained", "modifierExtension", "implicitRules",
 
 
 def lanes(data: bytes, name: str = "a.json") -> tuple[Reading, Reading]:
-    def careful(raw: bytes) -> PlainObservation | None:
-        return None
-
     source = [Source(name, data)]
     fast = read(source, release=None, allow_preliminary=True)
-    return fast, read(source, release=None, allow_preliminary=True, fast_lane=careful)
+    return fast, read(source, release=None, allow_preliminary=True, carefully=True)
 
 
 def compact(resource: object) -> bytes:
@@ -148,7 +144,7 @@ def test_the_lanes_agree_on_bytes_changed_at_random(place: int, bytes_put: bytes
 @pytest.mark.parametrize("release", list(Release))
 def test_the_lanes_agree_in_every_release(release: Release) -> None:
     source = [Source("a.json", compact(PLAIN))]
-    assert read(source, release=release) == read(source, release=release, fast_lane=lambda raw: None)
+    assert read(source, release=release) == read(source, release=release, carefully=True)
 
 
 def test_one_bad_entry_of_a_bundle_costs_no_other() -> None:

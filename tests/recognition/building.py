@@ -11,6 +11,7 @@ from adapter.clinical.results import (
     Coding,
     Concept,
     LabResult,
+    LabTest,
     MarkerResult,
     ReportedQuantity,
     RiskFactor,
@@ -55,13 +56,14 @@ def quantity(number: str, unit: str, comparator: str = "") -> ReportedQuantity:
 def lab(code: str | Concept, value: Any = None, **fields: Any) -> LabResult:
     """An Observation as reported."""
     where = fields.pop("where", "a.json#Bundle.entry[1].resource")
+    done = {name: fields.pop(name) for name in LabTest.__struct_fields__ if name in fields}
     return LabResult(
         where=where,
         entry=fields.pop("entry", where),
         resource=fields.pop("resource", "Observation/1"),
         patient="Patient/1",
         status=fields.pop("status", "final"),
-        code=loinc(code) if isinstance(code, str) else code,
+        test=LabTest(code=loinc(code) if isinstance(code, str) else code, **done),
         value=value,
         effective=fields.pop("effective", time("2026-06-01T08:00:00+08:00")),
         **fields,

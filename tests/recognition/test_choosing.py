@@ -33,8 +33,8 @@ def test_on_one_time_a_corrected_result_beats_a_final_one() -> None:
 
 
 def test_on_one_time_the_later_issued_wins() -> None:
-    first = marker("ctx", "300", resource="Observation/a", issued=time("2026-06-01T10:00:00Z"))
-    second = marker("ctx", "400", resource="Observation/b", issued=time("2026-06-01T12:00:00Z"))
+    first = marker("ctx", "300", resource="Observation/a", issued="2026-06-01T10:00:00Z")
+    second = marker("ctx", "400", resource="Observation/b", issued="2026-06-01T12:00:00Z")
     assert chosen(first, second)[0] == "400"
 
 
@@ -101,14 +101,14 @@ def test_a_collection_period_counts_once_it_has_begun() -> None:
 
 
 def test_a_result_without_time_is_set_aside_unless_issued_may_stand_in() -> None:
-    result = marker("ctx", "300", effective=None, issued=time("2026-06-01T12:00:00Z"))
+    result = marker("ctx", "300", effective=None, issued="2026-06-01T12:00:00Z")
     assert codes(dated([result], AS_OF, use_issued=False)[1]) == [ProblemCode.TIME_MISSING]
     assert dated([result], AS_OF, use_issued=True)[0] == [result]
 
 
 def test_of_two_versions_of_one_resource_the_servers_latest_is_kept() -> None:
-    first = marker("ctx", "300", version="1", last_updated=time("2026-06-01T09:00:00Z"), where="x")
-    second = marker("ctx", "400", version="uuid", last_updated=time("2026-06-02T09:00:00Z"), where="y")
+    first = marker("ctx", "300", version="1", last_updated="2026-06-01T09:00:00Z", where="x")
+    second = marker("ctx", "400", version="uuid", last_updated="2026-06-02T09:00:00Z", where="y")
     kept, aside = without_duplicates([first, second])
     assert kept == [second]
     assert codes(aside) == [ProblemCode.DUPLICATE]

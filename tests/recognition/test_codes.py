@@ -67,7 +67,7 @@ def test_a_known_code_beside_a_denied_one_contradicts_it() -> None:
 
 
 def test_a_question_about_a_risk_factor_is_known_as_one() -> None:
-    answer = factor_answer(lab("72166-2"), knowledge())
+    answer = factor_answer(lab("72166-2").test, knowledge())
     assert answer is not None
     assert answer.factor.startswith("smoking")
-    assert factor_answer(lab(Concept((Coding(SNOMED, "1"),))), knowledge()) is None
+    assert factor_answer(lab(Concept((Coding(SNOMED, "1"),))).test, knowledge()) is None

@@ -21,7 +21,7 @@ CONDITION, MEDICATION = StatementKind.CONDITION, StatementKind.MEDICATION
 
 def answered(code: str, value: object, **fields: object) -> RiskFactor | Problem:
     result = lab(code, value, **fields)
-    answer = factor_answer(result, knowledge())
+    answer = factor_answer(result.test, knowledge())
     assert answer is not None
     return answer_of(result, answer, knowledge())
 
