@@ -316,3 +316,30 @@ def test_numbers_arrive_with_all_their_digits(resources: Resources) -> None:
         _write(server, resources)
         [stands] = server.found("RiskAssessment")
     assert str(stands["prediction"][1]["probabilityDecimal"]) == "12.40"
+
+
+def test_without_resources_nothing_is_asked_or_sent() -> None:
+    with picky() as server:
+        assert _write(server, []) == Receipt((), created=False, way="")
+        assert server.requests == []
+
+
+@pytest.mark.parametrize("path", ["metadata", "RiskAssessment"])
+def test_a_server_that_cannot_be_asked_now_is_not_written_to(path: str, resources: Resources) -> None:
+    """A1.22: that it does not answer now is not that it can do nothing."""
+    with picky() as server:
+        server.habits.refuses = lambda method, asked, headers: 503 if asked.partition("?")[0] == path else 0
+        with pytest.raises(ServerError) as raised:
+            _write(server, resources)
+    assert raised.value.may_retry
+    assert all(each.startswith("GET") for each in server.requests)
+
+
+def test_what_an_earlier_try_has_done_is_not_even_looked_for(resources: Resources) -> None:
+    """A1.19"""
+    with picky() as server:
+        written_before = _write(server, resources).written
+        server.requests.clear()
+        receipt = _write(server, resources, done=written_before)
+        assert server.requests == ["GET metadata"]
+    assert receipt == Receipt(written_before, created=False, way="")

@@ -62,12 +62,18 @@ def test_writing_it_again_changes_nothing(counterpart: Counterpart, resources: R
     ]
 
 
-def test_a_second_patient_shares_the_device(counterpart: Counterpart, knowledge: Knowledge) -> None:
+@pytest.mark.parametrize("remembers", [True, False])
+def test_a_second_patient_shares_the_device(counterpart: Counterpart, knowledge: Knowledge, remembers: bool) -> None:
+    """A9.7"""
     habits = Habits()
-    for age, preliminary in ((63, False), (63, True)):
-        of = assessment(age=age, preliminary=preliminary, plan="P2" if preliminary else "P3")
-        write_back(counterpart.server, written(knowledge, of, release=counterpart.release), habits=habits)
+    write_back(counterpart.server, written(knowledge, release=counterpart.release), habits=habits)
+    device = counterpart.one("Device")
+    another = written(knowledge, assessment(plan="P2"), release=counterpart.release)
+    write_back(counterpart.server, another, habits=habits if remembers else None)
     assert [len(counterpart.found(kind)) for kind in KINDS] == [2, 1, 2]
+    assert counterpart.one("Device") == device
+    makers = [each["performer"]["reference"] for each in counterpart.found("RiskAssessment")]
+    assert all(maker.endswith(f"Device/{device['id']}") for maker in makers)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])

@@ -151,8 +151,10 @@ def _handler(server: Picky) -> type[BaseHTTPRequestHandler]:
         def _answer(self) -> None:
             path = self.path.removeprefix("/fhir").lstrip("/")
             length = int(self.headers.get("content-length") or 0)
-            body = json.loads(self.rfile.read(length), parse_float=Decimal) if length else None
+            content = self.rfile.read(length)
             headers = {name.lower(): value for name, value in self.headers.items()}
+            is_json = "json" in headers.get("content-type", "")
+            body = json.loads(content, parse_float=Decimal) if content and is_json else None
             server.requests.append(f"{self.command} {path.partition('?')[0]}")
             refusal = server.habits.refuses(self.command, path, headers)
             status, resource = (refusal, {}) if refusal else _done(server, self.command, path, headers, body)
@@ -190,10 +192,19 @@ def _done(server: Picky, method: str, path: str, headers: Mapping[str, str], bod
     if method == "DELETE":
         server.remove(place)
         return 200, {}
-    if method == "POST" and not place:
+    return _put(server, place, headers, body) if method == "PUT" else _posted(server, place, headers, body)
+
+
+def _posted(server: Picky, place: str, headers: Mapping[str, str], body: Any) -> tuple[int, Json]:
+    if place.endswith("/_search"):
+        return 405, {}
+    if not place:
         return 200, _transacted(server, body)
-    if method == "POST":
-        return server.created(body, headers.get("if-none-exist", ""))
+    # A good server ignores an id; Medplum refuses it where it finds another.
+    return (400, {}) if "id" in body else server.created(body, headers.get("if-none-exist", ""))
+
+
+def _put(server: Picky, place: str, headers: Mapping[str, str], body: Any) -> tuple[int, Json]:
     with server.lock:
         held = server.versions.get(place, [])
         current = held[-1].get("meta", {}).get("versionId") if held else None
