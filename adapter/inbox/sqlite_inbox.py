@@ -1,0 +1,106 @@
+"""The inbox in one SQLite file that the receiver alone writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from adapter.fhir.notifications import Kind
+from adapter.inbox.events import Arrival, Kept
+from adapter.inbox.files import File
+
+# "osFI": tells our file from another program's.
+_APPLICATION = 0x6F734649
+_FIRST = (
+    """
+    CREATE TABLE event (
+        -- Never used twice, so that "later" is "greater" (sqlite.org/autoinc.html).
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        key TEXT UNIQUE,
+        kind TEXT NOT NULL,
+        subscription TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        count INTEGER NOT NULL,
+        focus TEXT NOT NULL,
+        hint TEXT NOT NULL,
+        status TEXT NOT NULL,
+        at REAL NOT NULL
+    ) STRICT
+    """,
+)
+_INSERT = """
+    INSERT INTO event (key, kind, subscription, number, count, focus, hint, status, at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING
+"""
+_COLUMNS = "id, key, kind, subscription, number, count, focus, hint, status, at"
+# So few at a time that nobody who waits for an acknowledgement notices.
+_FORGOTTEN_AT_ONCE = 5_000
+
+
+class SqliteInbox:
+    """Keeps events in a file; see ``Inbox``."""
+
+    def __init__(self, path: Path, *, clock: Callable[[], float], remembered: int = 100_000) -> None:
+        """Open or make the file.
+
+        Args:
+            path: The file.
+            clock: Seconds, for when events arrived.
+            remembered: How many events that are done are kept to know repetitions.
+
+        Raises:
+            InboxUnusable: The file cannot serve.
+        """
+        self._file = File(path, application=_APPLICATION, steps=(_FIRST,))
+        self._clock, self._remembered = clock, remembered
+
+    def store(self, arrivals: Sequence[Arrival]) -> int:
+        """Keep all of them, safe from the loss of power, or none; how many were not kept before."""
+        at = self._clock()
+        rows = [
+            (each.key or None, each.kind, each.subscription, each.number, each.count, each.focus, each.hint,
+             each.status, at)
+            for each in arrivals
+        ]  # fmt: skip
+        with self._file.writing() as connection:
+            before = connection.total_changes
+            connection.executemany(_INSERT, rows)
+            return connection.total_changes - before
+
+    def after(self, cursor: int, *, most: int) -> list[Kept]:
+        """The events after one of them, oldest first."""
+        with self._file.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {_COLUMNS} FROM event WHERE id > ? ORDER BY id LIMIT ?",  # noqa: S608 - our own names
+                (cursor, most),
+            )
+            return [_kept(row) for row in rows]
+
+    def waiting(self, cursor: int) -> tuple[int, float]:
+        """How many events came after one of them, and when the oldest of these arrived; 0 if there is none."""
+        with self._file.reading() as connection:
+            first = connection.execute("SELECT at FROM event WHERE id > ? ORDER BY id LIMIT 1", (cursor,)).fetchone()
+            # The numbers have no holes to speak of, and counting rows would read them all.
+            last = connection.execute("SELECT max(id) FROM event").fetchone()[0] or 0
+            return (last - cursor, first[0]) if first else (0, 0.0)
+
+    def prune(self, cursor: int) -> int:
+        """Forget events up to this one, except as many as are needed to know repetitions; how many were forgotten."""
+        with self._file.writing() as connection:
+            return connection.execute(
+                "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE id <= ? ORDER BY id LIMIT ?)",
+                (cursor - self._remembered, _FORGOTTEN_AT_ONCE),
+            ).rowcount
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+
+def _kept(row: Sequence[Any]) -> Kept:
+    id_, key, kind, subscription, number, count, focus, hint, status, at = row
+    return Kept(
+        id=id_, key=key or "", kind=Kind(kind), subscription=subscription, number=number, count=count, focus=focus,
+        hint=hint, status=status, at=at,
+    )  # fmt: skip
