@@ -23,7 +23,7 @@ from adapter.fhir_server.writing_back_ways import (
     after,
     looks_itself,
     manners,
-    transaction_manners,
+    transaction_manner,
 )
 from adapter.problems import Problem, ProblemCode, Severity
 
@@ -111,9 +111,16 @@ class _Writing:
         if self._standing:
             return
         assessment = next(each for each in self._resources if each["resourceType"] == "RiskAssessment")
-        if not looks_itself(self._capabilities, "RiskAssessment") and self._settle_found(assessment):
-            return
-        for manner in transaction_manners(self._habits, self._capabilities, "RiskAssessment"):
+        tried: set[Manner] = set()
+        has_looked = False
+        while manner := transaction_manner(self._habits, self._capabilities, "RiskAssessment", tried=tried):
+            if not has_looked and not looks_itself(self._capabilities.of("RiskAssessment"), manner):
+                # What stands there may have been changed by a person, and a PUT would undo that.
+                if self._settle_found(assessment):
+                    return
+                has_looked = True
+                continue
+            tried.add(manner)
             try:
                 self._transact(manner)
             except ServerError as error:
@@ -121,6 +128,7 @@ class _Writing:
                     return
                 self._transactions_refused = True
             else:
+                self._transactions_refused = False
                 return
 
     def one_by_one(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 
 import msgspec
@@ -72,19 +73,20 @@ def manners(said: TypeCapabilities, *, worked: Manner | None, is_searchable: boo
     return tuple(sorted(found, key=lambda manner: manner is not worked))
 
 
-def transaction_manners(habits: Habits, capabilities: Capabilities, resource_type: str) -> tuple[Manner, ...]:
-    """The manners to try in a transaction; none where it is not taken. A bare POST in it could not be repeated."""
+def transaction_manner(
+    habits: Habits, capabilities: Capabilities, resource_type: str, *, tried: Collection[Manner]
+) -> Manner | None:
+    """The manner to try next in a transaction; ``None`` where there is none, as a bare POST could not be repeated."""
     if habits.refuses_transactions or capabilities.transaction is False:
-        return ()
+        return None
     is_searchable = resource_type not in habits.unsearchable
-    found = manners(capabilities.of(resource_type), worked=habits.transaction, is_searchable=is_searchable)
-    return tuple(manner for manner in found if manner is not Manner.SEARCH)
+    possible = manners(capabilities.of(resource_type), worked=habits.transaction, is_searchable=is_searchable)
+    return next((manner for manner in possible if manner is not Manner.SEARCH and manner not in tried), None)
 
 
-def looks_itself(capabilities: Capabilities, resource_type: str) -> bool:
-    """Whether the server promises to look before it creates, and we would ask it to: then we need not look first."""
-    said = capabilities.of(resource_type)
-    return said.conditional_create is True and not said.update_create
+def looks_itself(said: TypeCapabilities, manner: Manner) -> bool:
+    """Whether the server promises to look before it creates in this manner, so that we need not."""
+    return manner is Manner.CONDITIONAL and said.conditional_create is True
 
 
 def after(error: ServerError) -> Next:

@@ -19,7 +19,7 @@ from tests.writing.building import written
 
 Resources = list[dict[str, Any]]
 KINDS = ("RiskAssessment", "Device", "Provenance")
-# The three ways in which a server without a CapabilityStatement ends up being written to.
+# The ways in which single resources are written.
 WAYS: dict[str, dict[str, Any]] = {
     "put": {"metadata": statement(transaction=False, update_create=True)},
     "conditional": {"metadata": statement(transaction=False, conditional_create=True), "takes_our_ids": False},
@@ -74,10 +74,17 @@ def test_a_lost_answer_makes_no_second_resource(way: str, kind: str, resources: 
     assert not again.created
 
 
+def test_a_transaction_may_be_repeated_since_it_creates_nothing_twice(resources: Resources) -> None:
+    """A1.21, E31"""
+    with picky(loses=_once(lambda method, path: method == "POST")) as server:
+        assert _write(server, resources).way == "transaction"
+        assert server.requests.count("POST ") == 2
+        assert _counts(server) == [1, 1, 1]
+
+
 def test_where_the_connection_always_breaks_trying_later_finds_what_was_written(resources: Resources) -> None:
     """E31"""
-    broken = True
-    with picky(loses=lambda method, path: broken and method == "POST" and not path) as server:
+    with picky(loses=lambda method, path: method == "POST" and not path) as server:
         receipt = _write(server, resources)
         assert _counts(server) == [1, 1, 1]
         assert ProblemCode.WAY_CHANGED in _codes(receipt)

@@ -43,4 +43,16 @@ def test_a_condition_that_it_refuses_is_given_up(sekmet: Counterpart, knowledge:
     receipt = write_back(sekmet.server, written(knowledge), habits=habits)
     assert receipt.way == ("transaction" if transaction else "put")
     assert "HTTP 400 to" in " ".join(problem.what for problem in receipt.problems)
-    assert [len(sekmet.found(kind)) for kind in ("RiskAssessment", "Device", "Provenance")] == [1, 1, 1]
+    second = write_back(sekmet.server, written(knowledge, assessment(plan="P2")), habits=habits)
+    assert (second.way, second.problems) == (receipt.way, ())
+    assert [len(sekmet.found(kind)) for kind in ("RiskAssessment", "Device", "Provenance")] == [2, 1, 2]
+
+
+def test_what_a_person_changed_survives_a_promise_that_is_broken(sekmet: Counterpart, knowledge: Knowledge) -> None:
+    """A1.22: the condition would have spared it; the PUT that takes its place would not."""
+    write_back(sekmet.server, written(knowledge))
+    sekmet.edit({**sekmet.one("RiskAssessment"), "mitigation": "Seen and agreed."})
+    promised = Capabilities(transaction=True, types={"RiskAssessment": TypeCapabilities(conditional_create=True)})
+    receipt = write_back(sekmet.server, written(knowledge), habits=Habits(capabilities=promised))
+    assert not receipt.created
+    assert sekmet.one("RiskAssessment")["mitigation"] == "Seen and agreed."

@@ -13,7 +13,7 @@ from adapter.fhir_server.writing_back_ways import (
     after,
     looks_itself,
     manners,
-    transaction_manners,
+    transaction_manner,
 )
 
 PUT, CONDITIONAL, SEARCH = Manner.PUT, Manner.CONDITIONAL, Manner.SEARCH
@@ -49,28 +49,33 @@ def test_what_worked_before_comes_before_what_is_said() -> None:
 
 def test_no_transaction_where_the_server_says_or_showed_that_it_takes_none() -> None:
     """A1.19"""
-    assert transaction_manners(Habits(), Capabilities(transaction=False), "RiskAssessment") == ()
-    assert (
-        transaction_manners(Habits(refuses_transactions=True), Capabilities(transaction=True), "RiskAssessment") == ()
-    )
+    assert _transactions(Habits(), Capabilities(transaction=False)) == []
+    assert _transactions(Habits(refuses_transactions=True), Capabilities(transaction=True)) == []
 
 
 def test_a_bare_post_is_never_part_of_a_transaction() -> None:
+    """A1.17"""
     says_no = TypeCapabilities(update_create=False, conditional_create=False)
-    capabilities = Capabilities(transaction=True, types={"RiskAssessment": says_no})
-    assert transaction_manners(Habits(), capabilities, "RiskAssessment") == ()
-    assert transaction_manners(Habits(), Capabilities(), "RiskAssessment") == (CONDITIONAL, PUT)
+    assert _transactions(Habits(), Capabilities(transaction=True, types={"RiskAssessment": says_no})) == []
+    assert _transactions(Habits(), Capabilities()) == [CONDITIONAL, PUT]
+    assert _transactions(Habits(transaction=PUT), Capabilities()) == [PUT, CONDITIONAL]
 
 
 @pytest.mark.parametrize(
-    ("update_create", "conditional_create", "expected"),
-    [(None, True, True), (False, True, True), (True, True, False), (None, None, False)],
+    ("manner", "conditional_create", "expected"),
+    [(CONDITIONAL, True, True), (CONDITIONAL, None, False), (CONDITIONAL, False, False), (PUT, True, False)],
 )
 def test_only_a_promise_spares_us_looking_first(
-    update_create: bool | None, conditional_create: bool | None, expected: bool
+    manner: Manner, conditional_create: bool | None, expected: bool
 ) -> None:
-    said = TypeCapabilities(update_create=update_create, conditional_create=conditional_create)
-    assert looks_itself(Capabilities(types={"RiskAssessment": said}), "RiskAssessment") is expected
+    assert looks_itself(TypeCapabilities(conditional_create=conditional_create), manner) is expected
+
+
+def _transactions(habits: Habits, capabilities: Capabilities) -> list[Manner]:
+    tried: list[Manner] = []
+    while manner := transaction_manner(habits, capabilities, "RiskAssessment", tried=tried):
+        tried.append(manner)
+    return tried
 
 
 @pytest.mark.parametrize(
