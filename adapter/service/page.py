@@ -143,6 +143,9 @@ def _subscriptions(board: Board, words: Words) -> str:
 
 
 def _liveness(watched: Watched, board: Board, words: Words) -> str:
+    if not watched.reference:
+        # The classic rest-hook does not say who speaks, and promises no sign of life.
+        return "–"
     word = "off" if board.is_off(watched) else "silent" if board.is_silent(watched) else "live"
     told = f" ({escape(watched.status)})" if watched.status else ""
     return f'<span class="{"" if word == "live" else "bad-word"}">{words[word]}</span>{told}'
