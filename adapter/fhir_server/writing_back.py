@@ -146,7 +146,9 @@ class _Writing:
                 self._settle_found(resource)
         entries = [each for each in self._ordered if not self._is_known(each)]
         transaction = as_transaction(entries, by_own_id=manner is Manner.PUT, elsewhere=self._places())
-        answer = self._server.send("POST", "", encode(transaction), _MINIMAL, is_repeatable=True)
+        # A server may ignore conditions without a word; after a lost answer it is then better to look than to repeat.
+        is_sure = manner is Manner.PUT or looks_itself(self._capabilities.of("RiskAssessment"), manner)
+        answer = self._server.send("POST", "", encode(transaction), _MINIMAL, is_repeatable=is_sure)
         places = answered(answer.body, transaction)
         if places is None:
             self._problem(ProblemCode.ANSWER_UNCLEAR, "Bundle", "the entries of the answer do not fit those sent")
