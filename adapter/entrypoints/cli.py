@@ -81,6 +81,8 @@ def _assessing(command: _Command) -> _Command:
 _LATER: dict[str, tuple[str, str]] = {
     "export": ("adapter.entrypoints.cli_bulk:export", "Bring a Bulk Data export of a server into a folder."),
     "keys": ("adapter.entrypoints.cli_keys:keys", "Make the key of a SMART client, and show what to register of it."),
+    "purge": ("adapter.entrypoints.cli_ledger:purge", "Forget what came to an end long ago."),
+    "retry": ("adapter.entrypoints.cli_ledger:retry", "Have the next run try again what was given up."),
     "run": (
         "adapter.entrypoints.cli_job:run",
         "Assess the patients of a server, and write each assessment back, once.",
@@ -90,6 +92,7 @@ _LATER: dict[str, tuple[str, str]] = {
         "Run a FHIR server with patients on this machine, to try things.",
     ),
     "settings": ("adapter.entrypoints.cli_settings:settings", "Show every setting and where it came from."),
+    "status": ("adapter.entrypoints.cli_ledger:status", "Show what was written, what was given up, and why."),
     "subscribe": ("adapter.entrypoints.cli_subscriptions:subscribe", "Have the server tell us what changed."),
     "upload": ("adapter.entrypoints.cli_bulk:upload", "Write to a server what was made of an export."),
     "unsubscribe": ("adapter.entrypoints.cli_subscriptions:unsubscribe", "Have the server no longer tell us."),

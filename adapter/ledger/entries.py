@@ -77,6 +77,15 @@ class Lease(msgspec.Struct, frozen=True):
     until: str
 
 
+class Count(msgspec.Struct, frozen=True):
+    """How many assessments for one server are in one state for one reason."""
+
+    server: str
+    state: State
+    reason: str
+    number: int
+
+
 class Progress(msgspec.Struct, frozen=True):
     """How far a server has been read in one scope, and how many patients found there are still to do."""
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from adapter.ledger.database import Database
-from adapter.ledger.entries import GIVEN_UP, UNFINISHED, Entry, Lease, Progress, State
+from adapter.ledger.entries import GIVEN_UP, UNFINISHED, Count, Entry, Lease, Progress, State
 
 _COLUMNS = "server, key, patient, state, evidence, written, attempts, reason, replaces, updated_at"
 _PATIENCE = 30.0
@@ -163,16 +163,14 @@ class Ledger:
             rows = connection.execute(f"SELECT state, count(*) FROM entry WHERE {where} GROUP BY state", values)  # noqa: S608
             return {State(state): count for state, count in rows}
 
-    def reasons(self, server: str = "") -> list[tuple[State, str, int]]:
-        """How many entries are in each state for each reason, the most frequent first; without a reason, none."""
-        where, values = _chosen(server=[server] * bool(server))
+    def reasons(self) -> list[Count]:
+        """How many entries of each server are in each state for each reason, the most frequent first."""
         with self._database.reading() as connection:
             rows = connection.execute(
-                f"SELECT state, reason, count(*) AS number FROM entry WHERE {where} AND reason <> '' "  # noqa: S608
-                "GROUP BY state, reason ORDER BY number DESC, state, reason",
-                values,
+                "SELECT server, state, reason, count(*) AS number FROM entry GROUP BY server, state, reason "
+                "ORDER BY server, number DESC, state, reason"
             )
-            return [(State(state), reason, count) for state, reason, count in rows]
+            return [Count(server, State(state), reason, number) for server, state, reason, number in rows]
 
     def retry(self, *, keys: Sequence[str] = (), patient: str = "", dry_run: bool = False) -> list[Entry]:
         """Let what was given up be tried again, and say what it was; everything, unless keys or a patient are named."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from adapter.ledger import Entry, Ledger, State
+from adapter.ledger import Count, Entry, Ledger, State
 from tests.ledger.building import OTHER_PATIENT, OTHER_SERVER, PATIENT, SERVER, Clock, entry, ledger_in
 
 
@@ -130,8 +130,12 @@ def test_counts_and_reasons_are_told_by_server_or_over_all(ledger: Ledger) -> No
 
     assert ledger.counts() == {State.DEAD: 2, State.QUARANTINED: 1, State.WRITTEN: 1}
     assert ledger.counts(OTHER_SERVER) == {State.DEAD: 1}
-    assert ledger.reasons() == [(State.DEAD, "http-500", 2), (State.QUARANTINED, "output-invalid", 1)]
-    assert ledger.reasons(OTHER_SERVER) == [(State.DEAD, "http-500", 1)]
+    assert ledger.reasons() == [
+        Count(OTHER_SERVER, State.DEAD, "http-500", 1),
+        Count(SERVER, State.DEAD, "http-500", 1),
+        Count(SERVER, State.QUARANTINED, "output-invalid", 1),
+        Count(SERVER, State.WRITTEN, "", 1),
+    ]
 
 
 def test_unfinished_are_the_patients_whose_writing_was_not_brought_to_an_end(ledger: Ledger) -> None:

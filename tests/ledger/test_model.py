@@ -183,5 +183,5 @@ class Agrees(RuleBasedStateMachine):
         return self.clock.now.isoformat(timespec="microseconds")
 
 
-class TestTheLedgerAgreesWithADict(Agrees.TestCase):  # type: ignore[misc, name-defined]
-    settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestTheLedgerAgreesWithADict = Agrees.TestCase
+TestTheLedgerAgreesWithADict.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)

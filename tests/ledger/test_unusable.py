@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -262,6 +263,18 @@ def test_a_process_that_holds_the_file_for_too_long_is_said(tmp_path: Path) -> N
             with pytest.raises(LedgerUnusable, match="is held by another process"):
                 ledger.claim(SERVER, PATIENT, owner="a", seconds=60)
         assert ledger.claim(SERVER, PATIENT, owner="a", seconds=60)
+
+
+def test_a_file_that_another_is_just_making_is_waited_for_but_not_for_ever(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LedgerUnusable, match="is held by another process"):
+            ledger_in(tmp_path, patience=0.05)
+
+        release = threading.Timer(0.2, other.execute, ["ROLLBACK"])
+        release.start()
+        ledger_in(tmp_path).close()
+        release.join()
 
 
 def test_a_damaged_file_is_said(tmp_path: Path) -> None:
