@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapter.errors import SettingsInvalid
@@ -17,8 +18,6 @@ from adapter.settings.files import read_private, read_secret
 from adapter.settings.model import Settings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pydantic import SecretStr
 
     from adapter.pipeline import Options
@@ -82,9 +81,7 @@ def _smart(settings: Settings, base: str, transport: Transport) -> Authorisation
         from adapter.fhir_server.smart import BackendServices, Client
     except ModuleNotFoundError as error:
         raise SettingsInvalid(f"auth smart needs {error.name}: pip install 'osteo-fhir-adapter[smart]'") from None
-    path = settings.key_file
-    if path is None:
-        raise SettingsInvalid("auth smart needs key_file")
+    path = settings.key_file or Path()  # settings without one are refused
     client = Client(
         client_id=settings.client_id,
         key=read_key(read_private(path), name=str(path), kid=settings.kid),

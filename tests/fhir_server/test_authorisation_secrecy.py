@@ -77,6 +77,11 @@ def chosen(kind: str, folder: Path) -> tuple[dict[str, str], list[str]]:
     return {"username": "us", "password_file": str(secret)}, [b64encode(f"us:{PASSWORD}".encode()).decode()]
 
 
+def pieces(secret: str) -> list[str]:
+    """Every stretch of a secret that is long enough to be told from a word; a part of it is too much already."""
+    return [secret[start : start + 12] for start in range(len(secret) - 11)]
+
+
 def seen_in(server: TokenServer, flags: dict[str, str]) -> tuple[str, list[Event]]:
     """All that an operator could see of three reads: the errors with their causes, and the events."""
     events: list[Event] = []
@@ -118,13 +123,14 @@ def test_no_failure_shows_a_secret(
         FAILURES[failure](server)
         shown, events = seen_in(server, {"auth": kind, **flags})
     assertions = [form["client_assertion"] for form in server.asked_for_tokens if "client_assertion" in form]
-    signatures = [part for assertion in assertions for part in assertion.split(".")[1:]]
     output = capfd.readouterr()
 
     seen = "\n".join((shown, repr(events), caplog.text, output.out, output.err))
 
     assert kind != "smart" or assertions or failure == "discovery leads elsewhere"
-    assert [secret for secret in (TOKEN, PASSWORD, *private, *assertions, *signatures) if secret in seen] == []
+    assert [
+        piece for secret in (TOKEN, PASSWORD, *private, *assertions) for piece in pieces(secret) if piece in seen
+    ] == []
 
 
 def test_the_search_for_secrets_does_find_them(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

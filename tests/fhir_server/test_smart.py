@@ -16,6 +16,7 @@ from adapter.fhir_server.keys import new_key, read_key
 from adapter.fhir_server.limits import Limits
 from adapter.fhir_server.retrying import Patience
 from adapter.fhir_server.smart import BackendServices, Client
+from adapter.fhir_server.smart_answers import trusted_endpoint
 from adapter.fhir_server.smart_scopes import scopes_for
 from adapter.fhir_server.transport import RequestsTransport
 from tests.servers.ticking import Ticking
@@ -186,7 +187,7 @@ def test_an_older_server_says_it_in_its_capability_statement() -> None:
 
 
 def test_a_server_that_says_nothing_needs_a_setting() -> None:
-    with token_server(configuration=404) as server:
+    with token_server(configuration=b"<html>not found</html>") as server:
         with pytest.raises(ServerError, match="set token_url") as refused:
             credentials(server).headers(server.base)
         assert refused.value.code == "no-token-endpoint"
@@ -232,6 +233,27 @@ def test_a_token_endpoint_elsewhere_is_refused(endpoint: str) -> None:
         with pytest.raises(ServerError) as refused:
             credentials(server).headers(server.base)
         assert (refused.value.code, server.asked_for_tokens) == ("token-endpoint-refused", [])
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "is_trusted"),
+    [
+        ("https://fhir.example/token", True),
+        ("https://fhir.example:8443/token", True),
+        ("http://fhir.example/token", False),
+        ("http://127.0.0.1/token", False),
+        ("https://fhir.example.evil.example/token", False),
+        ("https://fhir.example@evil.example/token", False),
+    ],
+)
+def test_a_token_endpoint_is_on_the_servers_host_by_https(endpoint: str, is_trusted: bool) -> None:
+    """E39; also where the server itself is asked by plain http, on purpose."""
+    for base in ("https://fhir.example/r4", "http://fhir.example/r4"):
+        if is_trusted:
+            assert trusted_endpoint(endpoint, base=base, allowed=()) == endpoint
+            continue
+        with pytest.raises(ServerError):
+            trusted_endpoint(endpoint, base=base, allowed=())
 
 
 def test_a_token_endpoint_elsewhere_is_used_where_the_operator_trusts_it() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,16 @@ def test_a_smart_client_needs_nothing_but_its_name_and_key(tmp_path: Path) -> No
     with token_server() as server:
         assert connected(load_settings({"server": server.base, **flags}, {})).read("Patient/one") is not None
         assert server.heard[-1].headers["authorization"] == "Bearer token-1"
+
+
+def test_without_the_extra_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("keys", "new", "--out", tmp_path / "smart.json")
+    flags = {"auth": "smart", "client_id": "us", "key_file": str(tmp_path / "smart.json")}
+    for module in ("adapter.fhir_server.keys", "adapter.fhir_server.smart"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setitem(sys.modules, "joserfc", None)
+    with pytest.raises(SettingsInvalid, match=r"needs joserfc: pip install 'osteo-fhir-adapter\[smart\]'"):
+        connected(load_settings({"server": "https://fhir.example", **flags}, {}))
 
 
 def test_limits_are_taken_over() -> None:
