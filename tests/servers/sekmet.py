@@ -143,6 +143,12 @@ def sekmet(
         # Its own record of every exchange costs more than the exchange.
         "log_inbound": False,
     }
+    with _running(data_dir, settings) as server:
+        yield server
+
+
+@contextmanager
+def _running(data_dir: Path, settings: Mapping[str, Any]) -> Iterator[Sekmet]:
     # JSON is YAML too.
     (data_dir / "settings.yaml").write_text(json.dumps(settings), "utf-8")
     with (data_dir / "log.txt").open("ab") as log:
@@ -154,7 +160,7 @@ def sekmet(
             cwd=data_dir,
         )
     try:
-        _wait_until_it_answers(process, chosen, data_dir)
+        _wait_until_it_answers(process, settings["port"], data_dir)
         yield Sekmet(str(settings["base_url"]), process)
     finally:
         process.kill()
