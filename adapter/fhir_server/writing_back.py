@@ -141,10 +141,7 @@ class _Writing:
 
     def _transact(self, manner: Manner) -> None:
         """One transaction; what it leaves unclear is left to be looked for."""
-        for resource in self._ordered:
-            if resource["resourceType"] == "Device" and manner is Manner.PUT:
-                self._settle_found(resource)
-        entries = [each for each in self._ordered if not self._is_known(each)]
+        entries = [each for each in self._ordered if not self._is_known(each, manner)]
         transaction = as_transaction(entries, by_own_id=manner is Manner.PUT, elsewhere=self._places())
         # A server may ignore conditions without a word; after a lost answer it is then better to look than to repeat.
         is_sure = manner is Manner.PUT or looks_itself(self._capabilities.of("RiskAssessment"), manner)
@@ -270,12 +267,12 @@ class _Writing:
         resource = place.place if place else ""
         self._problems.append(Problem(code, where, what, then, resource, Severity.WARNING, used=True))
 
-    def _is_known(self, resource: Resource) -> bool:
-        """Whether it stands there already; a Device does after the first patient."""
-        known = self._habits.devices.get(resource["id"])
-        if known is not None and resource["resourceType"] not in self._standing:
-            self._settle(resource, known, is_new=False)
-        return resource["resourceType"] in self._standing
+    def _is_known(self, resource: Resource, manner: Manner) -> bool:
+        """Whether it stands there already; a Device does after the first patient, and is not put over another's."""
+        kind = resource["resourceType"]
+        if kind == "Device" and (manner is Manner.PUT or resource["id"] in self._habits.devices):
+            return kind in self._standing or self._settle_found(resource)
+        return False
 
     def _places(self) -> dict[str, str]:
         """Where those of our resources stand that others name by our own ids."""
