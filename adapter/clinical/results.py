@@ -83,16 +83,18 @@ class ReferenceRange(msgspec.Struct, frozen=True, gc=False):
 
 
 class LabTest(msgspec.Struct, frozen=True, kw_only=True, gc=False, cache_hash=True):
-    """What was done, where and how: the same in every result of one test of one laboratory.
+    """What was done, where and how, and in which unit: the same in every result of one test of one laboratory.
 
-    What a result means is understood from this and its unit, once for all results that share it.
+    What a number means is understood from this, once for all results that share it.
 
     Attributes:
+        unit: The Quantity but for its number, where the value is one.
         specimen: Its type.
         panel: ``code`` of the parent Observation when this is a component.
     """
 
     code: Concept
+    unit: ReportedQuantity | None = None
     body_site: Concept = Concept()
     method: Concept = Concept()
     device: str = ""

@@ -67,7 +67,7 @@ def releases_of(entry: Entry) -> Releases:
     resource = entry.decoded
     if entry.plain is not None:
         # The fast lane takes no element that tells a release, but for an interpretation in a list.
-        return SINCE_R4 if entry.plain.common.result.interpretation else _ALL
+        return SINCE_R4 if entry.plain.common.interpretation else _ALL
     if resource is None:
         return _ALL
     if entry.type == "SubscriptionStatus":

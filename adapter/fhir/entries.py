@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -12,12 +12,13 @@ from adapter.fhir.compact import compacted, items_of, unique_parts
 from adapter.fhir.decoding import Json, decode, unpack
 from adapter.fhir.entry import Entry, holding, holding_plain, object_at, text_at
 from adapter.fhir.plain import opened_entries, plain_lines, plain_observation, plain_observations
-from adapter.fhir.plain_shapes import PlainObservation, ReadEntry
+from adapter.fhir.plain_shapes import ReadEntry
 from adapter.problems import Problem, ProblemCode, Severity
 
 _BUNDLE = b'"Bundle"'
-# What may stand beside the resource of an entry without being looked at.
-_SEARCHED = (b"", b'{"mode":"match"}', b'{"mode":"include"}')
+_CHUNK = 65536
+_HEAD = b'{"resourceType":"Bundle"'
+_NOTHING = msgspec.Raw(b"null")
 _NDJSON = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -58,11 +59,22 @@ def _is_ndjson(data: bytes, name: str) -> bool:
 
 
 def _of_lines(data: bytes, name: str, *, carefully: bool) -> list[Entry]:
-    plain = None if carefully else plain_lines(data)
-    if plain is not None:
-        return [holding_plain(f"{name}:{number}", each) for number, each in enumerate(plain, 1)]
-    lines = enumerate(data.split(b"\n"), 1)
-    return [entry for number, line in lines for entry in of_line(line, f"{name}:{number}", carefully=carefully)]
+    """The entries of NDJSON, chunk by chunk, so that what one line needs besides lies where another's just was."""
+    found: list[Entry] = []
+    begin, number = 0, 1
+    while begin < len(data):
+        end = data.find(b"\n", begin + _CHUNK) + 1 or len(data)
+        chunk, begin = data[begin:end], end
+        plain = None if carefully else plain_lines(chunk)
+        if plain is not None:
+            found += [holding_plain(f"{name}:{line}", each) for line, each in enumerate(plain, number)]
+            number += len(plain)
+            continue
+        lines = chunk.removesuffix(b"\n").split(b"\n")
+        for line, raw in enumerate(lines, number):
+            found += of_line(raw, f"{name}:{line}", carefully=carefully)
+        number += len(lines)
+    return found
 
 
 def of_line(line: bytes, where: str, *, carefully: bool = False) -> Iterator[Entry]:
@@ -80,18 +92,21 @@ def of_line(line: bytes, where: str, *, carefully: bool = False) -> Iterator[Ent
 def _of_bytes(data: bytes, where: str, *, carefully: bool) -> Iterator[Entry]:
     """The entries of one JSON document. A Bundle is opened without decoding it, so that a bad entry costs no other."""
     compact = compacted(data)
-    plain = None if carefully else plain_observation(compact)
+    plain = None if carefully or compact.startswith(_HEAD) else plain_observation(compact)
     if plain is not None:
         yield holding_plain(where, plain)
         return
     parts = unique_parts(compact)
-    items = items_of(parts["entry"]) if parts and "entry" in parts else None
-    if parts is None or items is None or bytes(parts.get("resourceType", b"")) != _BUNDLE:
+    if parts is None or "entry" not in parts or bytes(parts.get("resourceType", b"")) != _BUNDLE:
+        yield from _of_document(decode(data, where=where), where)
+        return
+    opened = None if carefully else opened_entries(parts["entry"])
+    items = items_of(parts["entry"]) if opened is None else opened
+    if items is None:
         yield from _of_document(decode(data, where=where), where)
         return
     head = {key: decode(bytes(part), where=where) for key, part in parts.items() if key != "entry"}
-    opened = None if carefully else opened_entries(parts["entry"])
-    yield from _of_bundle(head, opened or [bytes(item) for item in items], f"{where}#Bundle")
+    yield from _of_bundle(head, items, f"{where}#Bundle")
 
 
 def _of_document(value: object, where: str) -> Iterator[Entry]:
@@ -132,34 +147,25 @@ def _of_bundle(bundle: Json, entries: Sequence[object], path: str) -> Iterator[E
         )
         return
     around = Entry(path, bundle=path, bundle_type=text_at(bundle, "type"))
-    plain = _plain_among(entries)
-    found = [entry for index, each in enumerate(entries) for entry in _of_item(each, plain.get(index), around, index)]
+    plain = plain_observations([each.resource if isinstance(each, ReadEntry) else _NOTHING for each in entries])
+    found: list[Entry] = []
+    for index, (item, read) in enumerate(zip(entries, plain, strict=True)):
+        where = f"{path}.entry[{index}]"
+        if read is not None and isinstance(item, ReadEntry) and item.holds_resource_alone:
+            here = f"{where}.resource"
+            found.append(holding_plain(here, read, item.fullUrl, path, around.bundle_type))
+        else:
+            found += _of_item(item, msgspec.structs.replace(around, where=where))
     yield from found if around.bundle_type == "history" else _without_twins(found)
 
 
-def _plain_among(entries: Sequence[object]) -> Mapping[int, PlainObservation]:
-    """What the fast lane can read of the entries that hold a resource and nothing that concerns it, by their index."""
-    opened = {
-        index: each
-        for index, each in enumerate(entries)
-        if isinstance(each, ReadEntry) and each.is_about_nothing_else and bytes(each.search) in _SEARCHED
-    }
-    read = plain_observations([each.resource for each in opened.values()])
-    return {index: plain for index, plain in zip(opened, read, strict=True) if plain is not None}
-
-
-def _of_item(item: object, plain: PlainObservation | None, bundle: Entry, index: int) -> Iterator[Entry]:
-    """One entry of a Bundle by the fast lane, else decoded; what cannot be decoded costs no other entry."""
-    where = f"{bundle.where}.entry[{index}]"
-    if plain is not None and isinstance(item, ReadEntry):
-        yield holding_plain(f"{where}.resource", plain, item.fullUrl, bundle.bundle, bundle.bundle_type)
-        return
-    around = msgspec.structs.replace(bundle, where=where)
+def _of_item(item: object, around: Entry) -> Iterator[Entry]:
+    """One entry of a Bundle, decoded; what cannot be decoded costs no other entry."""
     raw = item.json() if isinstance(item, ReadEntry) else item
     try:
-        entry = decode(raw, where=where) if isinstance(raw, bytes) else raw
+        entry = decode(bytes(raw), where=around.where) if isinstance(raw, bytes | msgspec.Raw) else raw
     except InputUnreadable as error:
-        yield _unreadable(where, error)
+        yield _unreadable(around.where, error)
         return
     yield from _of_entry(entry, around)
 

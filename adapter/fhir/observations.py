@@ -118,8 +118,10 @@ def _result(shared: LabResult, element: Element, code: Concept, components: Sequ
     ranges, cautions = ranges_of(element)
     if element.faults:
         return list(dict.fromkeys(element.faults))
+    unit = msgspec.structs.replace(value, value=None) if isinstance(value, ReportedQuantity) else None
     result = msgspec.structs.replace(
         shared,
+        test=msgspec.structs.replace(shared.test, unit=unit),
         value=None if absent_reason else value,
         absent_reason=absent_reason,
         reference_ranges=ranges,

@@ -25,7 +25,7 @@ from adapter.fhir.datatypes import concept_of, name_of, quantity_of
 from adapter.fhir.decoding import Json, decode
 from adapter.fhir.element import Element
 from adapter.fhir.observations import codings_of_interpretation, ranges_of
-from adapter.fhir.plain_shapes import ENCODER, NO_META, Common, PlainObservation, ReadEntry, ReadObservation
+from adapter.fhir.plain_shapes import ENCODER, NO_META, Lines, PlainObservation, ReadEntry, ReadObservation
 from adapter.problems import ProblemCode
 
 _Raw = msgspec.Raw
@@ -50,11 +50,14 @@ def plain_observation(raw: bytes) -> PlainObservation | None:
 
 def plain_observations(raws: Sequence[bytes | _Raw]) -> list[PlainObservation | None]:
     """For each of several JSON values the Observation in it, if its bytes prove that nothing needs the careful lane."""
-    read = [(raw, _read(raw)) for raw in raws]
-    found = [(raw, each) for raw, each in read if each is not None]
-    if not _are_proved([each for _, each in found], sum([len(raw) + 1 for raw, _ in found])):
-        read = [(raw, each if each and _are_proved([each], len(raw) + 1) else None) for raw, each in read]
-    return [None if each is None else _plain(each) for _, each in read]
+    read = [_read(raw) for raw in raws]
+    length = sum([len(raw) + 1 for raw, each in zip(raws, read, strict=True) if each is not None])
+    found = [each for each in read if each is not None]
+    lines = _proved(found, length)
+    if lines is None and len(raws) > 1:
+        return [each for raw in raws for each in plain_observations([raw])]
+    plain = iter(_plain(found, lines) if lines else [None] * len(found))
+    return [None if each is None else next(plain) for each in read]
 
 
 def plain_lines(data: bytes) -> list[PlainObservation] | None:
@@ -64,10 +67,9 @@ def plain_lines(data: bytes) -> list[PlainObservation] | None:
     except NO_JSON:
         return None
     # With a line's end behind each of as many values as there are lines, each stands in a line of its own.
-    ends = data.count(b"\n") + (not data.endswith(b"\n"))
-    if ends != len(read) or not _are_proved(read, len(data) + (not data.endswith(b"\n"))):
-        return None
-    plain = [found for each in read if (found := _plain(each)) is not None]
+    is_open = not data.endswith(b"\n")
+    lines = _proved(read, len(data) + is_open) if data.count(b"\n") + is_open == len(read) else None
+    plain = [each for each in _plain(read, lines) if each is not None] if lines else []
     return plain if len(plain) == len(read) else None
 
 
@@ -87,27 +89,43 @@ def _read(raw: bytes | _Raw) -> ReadObservation | None:
         return None
 
 
-def _are_proved(observations: list[ReadObservation], length: int) -> bool:
-    """Whether they are as long when written again, in lines, and hold no NUL, which is no character in FHIR."""
+def _proved(observations: list[ReadObservation], length: int) -> Lines | None:
+    """The lines they make when written again, if those are as long, and hold no NUL, which is no character in FHIR."""
     written = ENCODER.encode_lines(observations)
-    return len(written) == length and not (b"\\" in written and b"\\u0000" in written)
+    return None if len(written) != length or (b"\\" in written and b"\\u0000" in written) else Lines(written)
 
 
-def _plain(read: ReadObservation) -> PlainObservation | None:
+def _plain(observations: Sequence[ReadObservation], lines: Lines) -> list[PlainObservation | None]:
+    return [_plain_one(read, lines, line) for line, read in enumerate(observations)]
+
+
+def _plain_one(read: ReadObservation, lines: Lines, line: int) -> PlainObservation | None:
     quantity, meta, subject = read.valueQuantity, read.meta or NO_META, read.subject.reference
     parts = (
         read.status, read.code, read.performer, read.interpretation, read.referenceRange, read.bodySite, read.method,
         quantity.comparator, quantity.unit, quantity.system, quantity.code,
-        meta.profile, read.category, read.extension, *[each.type for each in read.identifier],
+        meta.profile, read.category, read.extension,
     )  # fmt: skip
     common = _common(_SEPARATOR.join(parts))
     number, effective = _number(bytes(quantity.value)), clinical_time(read.effectiveDateTime)
-    if common is None or number is None or effective is None or not read.id:
-        return None
     # A contained Patient needs its resource, and a conditional reference the kind of its Bundle.
-    if not subject or subject[0] == "#" or "?" in subject:
+    is_named = read.id and subject and subject[0] != "#" and "?" not in subject
+    if common is None or number is None or effective is None or not is_named:
         return None
-    return PlainObservation(read, common, number, effective, meta.versionId)
+    names = tuple([f"{each.system}|{each.value}" for each in read.identifier if each.system and each.value])
+    return PlainObservation(
+        common,
+        read.id,
+        meta.versionId,
+        subject,
+        number,
+        effective,
+        read.issued,
+        meta.lastUpdated,
+        names,
+        lines,
+        line,
+    )
 
 
 @lru_cache(maxsize=_KEPT)
@@ -116,7 +134,7 @@ def _number(digits: bytes) -> Decimal | None:
 
 
 @lru_cache(maxsize=_KEPT)
-def _common(parts: bytes) -> Common | None:
+def _common(parts: bytes) -> LabResult | None:
     """What Observations report that have these parts in common; ``None`` where one of them needs the careful lane."""
     try:
         decoded = [_decoded(part) if part else None for part in parts.split(_SEPARATOR)]
@@ -136,7 +154,7 @@ def _common(parts: bytes) -> Common | None:
     root = Element(_given(named), "")
     reference_ranges, cautions = ranges_of(root)
     quantity = quantity_of(root.one("valueQuantity"))
-    result = LabResult(
+    common = LabResult(
         where="",
         entry="",
         resource="",
@@ -147,14 +165,15 @@ def _common(parts: bytes) -> Common | None:
             body_site=concept_of(root.one("bodySite")),
             method=concept_of(root.one("method")),
             performer=_laboratory(root),
+            unit=quantity,
         ),
         interpretation=codings_of_interpretation(root, repeats=True),
         reference_ranges=reference_ranges,
     )
     # That interpretation is a list tells the release, even where it is empty.
-    is_told = "interpretation" not in root.json or result.interpretation
-    is_plain = not (root.faults or cautions) and result.status in _STATUSES and is_told and not _names_release(profile)
-    return Common(result, quantity) if quantity and is_plain else None
+    is_told = "interpretation" not in root.json or common.interpretation
+    is_plain = not (root.faults or cautions) and common.status in _STATUSES and is_told and not _names_release(profile)
+    return common if quantity and is_plain else None
 
 
 def _given(members: Json) -> Json:

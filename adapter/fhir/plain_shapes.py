@@ -6,6 +6,7 @@ What is read can be written again as the same JSON, member by member; that is ho
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import cached_property
 from typing import Literal
 
 import msgspec
@@ -36,9 +37,21 @@ class _Narrative(Part, kw_only=True):
     div: str
 
 
+class _Coding(Part):
+    system: str = ""
+    version: str = ""
+    code: str = ""
+    display: str = ""
+
+
+class _Concept(Part):
+    coding: tuple[_Coding, ...] = ()
+    text: str = ""
+
+
 class _Identifier(Part, kw_only=True):
     use: str = ""
-    type: _Raw = _NOT_GIVEN
+    type: _Concept | None = None
     system: str = ""
     value: str = ""
 
@@ -82,60 +95,68 @@ class ReadObservation(Part, kw_only=True):
     referenceRange: _Raw = _NOT_GIVEN  # noqa: N815
 
 
+class _Search(Part):
+    mode: str
+
+
 class ReadEntry(Part, kw_only=True):
     """An entry of a Bundle, not looked into."""
 
     link: _Raw = _NOT_GIVEN
     fullUrl: str = ""  # noqa: N815
     resource: _Raw = _NOT_GIVEN
-    search: _Raw = _NOT_GIVEN
+    search: _Search | None = None
     request: _Raw = _NOT_GIVEN
     response: _Raw = _NOT_GIVEN
 
     @property
-    def is_about_nothing_else(self) -> bool:
-        """Whether there is a resource, and neither a request nor a response nor a link that concerns it."""
-        return bool(len(self.resource)) and not (len(self.request) or len(self.response) or len(self.link))
+    def holds_resource_alone(self) -> bool:
+        """Whether there is neither a request nor a response nor a link that concerns the resource."""
+        return self.request is _NOT_GIVEN and self.response is _NOT_GIVEN and self.link is _NOT_GIVEN
 
     def json(self) -> bytes:
         """The entry as it came, but for the order of its members."""
         return ENCODER.encode(self)
 
 
+class Lines:
+    """JSON values, one a line, taken apart only when one of them is asked for."""
+
+    def __init__(self, data: bytes) -> None:
+        """Hold the lines."""
+        self._data = data
+
+    @cached_property
+    def all(self) -> list[bytes]:
+        """Each line."""
+        return self._data.split(b"\n")
+
+
 NO_META = Meta()
-
-
-class Common(msgspec.Struct, frozen=True, gc=False):
-    """What many Observations have in common: all they report but for what is each one's own, and the unit."""
-
-    result: LabResult
-    unit: ReportedQuantity
+_NO_UNIT = ReportedQuantity(None)
 
 
 class PlainObservation(msgspec.Struct, frozen=True, gc=False):
     """An Observation that the fast lane has read.
 
     Attributes:
-        read_: The JSON itself.
-        common: What its code, unit, ranges and the like mean.
-        number, effective, version: Its own value, time and version.
+        common: All it reports but for what is its own; the same in many.
+        id, version, number, effective, issued, last_updated, identifiers: What is its own.
+        subject: The reference to its patient.
+        lines, line: Its JSON, among that of others.
     """
 
-    read_: ReadObservation
-    common: Common
+    common: LabResult
+    id: str
+    version: str
+    subject: str
     number: Decimal
     effective: ClinicalTime
-    version: str
-
-    @property
-    def id(self) -> str:
-        """Its ``id``."""
-        return self.read_.id
-
-    @property
-    def subject(self) -> str:
-        """The reference to its patient."""
-        return self.read_.subject.reference
+    issued: str
+    last_updated: str
+    identifiers: tuple[str, ...]
+    lines: Lines
+    line: int
 
     def result(self, where: str, resource: str, patient: str) -> LabResult:
         """The result it reports.
@@ -145,9 +166,9 @@ class PlainObservation(msgspec.Struct, frozen=True, gc=False):
             resource: Its identity.
             patient: The key of its patient.
         """
-        read, unit = self.read_, self.common.unit
+        unit = self.common.test.unit or _NO_UNIT
         return msgspec.structs.replace(
-            self.common.result,
+            self.common,
             where=where,
             entry=where,
             resource=resource,
@@ -155,13 +176,11 @@ class PlainObservation(msgspec.Struct, frozen=True, gc=False):
             value=ReportedQuantity(self.number, unit.comparator, unit.unit, unit.system, unit.code),
             version=self.version,
             effective=self.effective,
-            issued=read.issued,
-            last_updated=(read.meta or NO_META).lastUpdated,
-            identifiers=tuple(
-                [f"{each.system}|{each.value}" for each in read.identifier if each.system and each.value]
-            ),
+            issued=self.issued,
+            last_updated=self.last_updated,
+            identifiers=self.identifiers,
         )
 
     def json(self) -> bytes:
         """The Observation as it came, but for the order of its members."""
-        return ENCODER.encode(self.read_)
+        return self.lines.all[self.line]

@@ -147,7 +147,7 @@ def read_entries(
             continue
         problem = placed.entry.problem or stale.get(id(placed))
         if placed.entry.plain is not None and problem is None and has_plain:
-            _file(reading, placed, *_read_plain(placed, placed.entry.plain, references))
+            _read_plain(reading, placed, placed.entry.plain, references)
             continue
         record = _record(placed, references, detected.release, allow_preliminary=allow_preliminary)
         problem = _refusal_unread(placed.entry, is_foreign=detected.is_foreign(index)) or problem
@@ -243,13 +243,14 @@ def _owner(record: Record) -> str | Problem:
     return record.references.patient(record.root.one(name), record.placed)
 
 
-def _read_plain(placed: Placed, plain: PlainObservation, references: References) -> tuple[str, Sequence[Row]]:
+def _read_plain(reading: Reading, placed: Placed, plain: PlainObservation, references: References) -> None:
     """The result of an Observation that the fast lane read: all that is left to say is whose it is."""
     where = placed.entry.where
-    owner = references.patient(Element({"reference": plain.subject}, f"{where}.subject"), placed)
-    if isinstance(owner, Problem):
-        return "", [owner]
-    return owner, [plain.result(where, placed.key, owner)]
+    owner = references.owner(plain.subject, placed)
+    if isinstance(owner, str):
+        reading.results.append(plain.result(where, placed.key, owner))
+    else:
+        _file(reading, placed, "", [msgspec.structs.replace(owner, where=f"{where}.subject")])
 
 
 def _read_patient(record: Record) -> Sequence[Row | Patient]:

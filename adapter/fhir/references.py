@@ -63,19 +63,23 @@ class References:
 
     def __init__(self, entries: Sequence[Entry], bases: Collection[str] = ()) -> None:
         """Take in the entries, and the service bases of which the rest of the input speaks, if they are a part."""
-        self._server = _single({*service_bases(entries), *bases})
+        addresses = [_address(entry) for entry in entries]
+        self._server = _single({*_bases(entries, addresses), *bases})
         self._urns: dict[str, str] = {}
         self._by_key: dict[str, list[Placed]] = {}
         self._in_bundle: dict[tuple[str, str], set[str]] = {}
-        self._claims = _claims(entries)
+        self._claims = _claims(entries, addresses)
         self._owners: dict[tuple[str, str, str, str], str | Problem] = {}
-        self.placed = [self._place(entry) for entry in entries]
-        self._by_identifier = self._identified()
-        self._replaced = dict(self._replacements())
+        self.placed = [self._place(entry, address) for entry, address in zip(entries, addresses, strict=True)]
+        patients = [(each, each.entry.decoded) for each in self.placed if each.entry.type == "Patient"]
+        self._by_identifier: dict[str, set[str]] = {}
+        self._replaced: dict[str, str] = {}
+        for placed, patient in patients:
+            self._know(placed, patient or {})
 
     def versions(self) -> Iterator[list[Placed]]:
-        """The entries of each identity."""
-        yield from self._by_key.values()
+        """The entries of each identity that came more than once."""
+        return (versions for versions in self._by_key.values() if len(versions) > 1)
 
     def key(self, reference: str, here: Placed) -> str:
         """The identity that a literal reference means; empty if nothing is known by it."""
@@ -102,102 +106,107 @@ class References:
     def patient(self, subject: Element | None, here: Placed) -> str | Problem:
         """The key of the patient a subject means, or why that cannot be said."""
         if subject is None:
-            return _unresolved(here.entry.where, "the resource has no subject")
+            return msgspec.structs.replace(_unresolved("the resource has no subject"), where=here.entry.where)
         reference = subject.text("reference")
         if not reference:
-            return self._by_logical_reference(subject)
-        if reference.startswith("#"):
-            return self._by_contained(contained(here.entry, reference), subject)
+            known = self._by_logical_reference(subject)
+        elif reference.startswith("#"):
+            known = self._by_contained(contained(here.entry, reference))
+        else:
+            known = self.owner(reference, here)
+        return known if isinstance(known, str) else msgspec.structs.replace(known, where=subject.where)
+
+    def owner(self, reference: str, here: Placed) -> str | Problem:
+        """The key of the patient a literal or conditional reference means, or why that cannot be said."""
         name = (reference, here.base, here.entry.bundle, here.entry.bundle_type)
         known = self._owners.get(name)
         if known is None:
-            known = self._owners[name] = self._by_reference(reference, subject, here)
-        return known if isinstance(known, str) else msgspec.structs.replace(known, where=subject.where)
+            known = self._owners[name] = self._by_reference(reference, here)
+        return known
 
     def surviving(self, key: str) -> str:
         """The patient that stands for this one: itself, or the one it was replaced by."""
-        seen = {key}
-        while key in self._replaced and self._replaced[key] not in seen:
+        passed: dict[str, None] = {}
+        while key in self._replaced and self._replaced[key] not in passed:
+            passed[key] = None
             key = self._replaced[key]
-            seen.add(key)
+        if key not in self._replaced:
+            # So that of thousands of patients replaced one by another none is followed twice.
+            self._replaced.update(dict.fromkeys(passed, key))
         return key
 
-    def _by_reference(self, reference: str, subject: Element, here: Placed) -> str | Problem:
+    def _by_reference(self, reference: str, here: Placed) -> str | Problem:
         if reference.startswith("Patient?"):
-            return self._by_condition(reference, subject, here)
+            return self._by_condition(reference, here)
         key = self.key(reference, here)
         if not key:
-            return _unresolved(subject.where, "the subject's reference leads to nothing in the input")
+            return _unresolved("the subject's reference leads to nothing in the input")
         named = literal(reference)
         type_ = next((placed.entry.type for placed in self._by_key.get(key, ())), named.type if named else "")
         if type_ != "Patient":
-            return _unresolved(subject.where, f"the subject is no Patient but a {type_}")
+            return _unresolved(f"the subject is no Patient but a {type_}")
         return self.surviving(key)
 
-    def _by_contained(self, patient: Json | None, subject: Element) -> str | Problem:
+    def _by_contained(self, patient: Json | None) -> str | Problem:
         if patient is None or patient.get("resourceType") != "Patient":
-            return _unresolved(subject.where, "the subject is not contained as a Patient")
+            return _unresolved("the subject is not contained as a Patient")
         known = {key for name in identifiers(patient) for key in self._by_identifier.get(name, ())}
-        return self._only(known, subject, "the contained Patient")
+        return self._only(known, "the contained Patient")
 
-    def _by_condition(self, reference: str, subject: Element, here: Placed) -> str | Problem:
+    def _by_condition(self, reference: str, here: Placed) -> str | Problem:
         if here.entry.bundle_type != "transaction":
-            return _unresolved(subject.where, "a conditional reference is valid in a transaction alone")
+            return _unresolved("a conditional reference is valid in a transaction alone")
         wanted = parse_qs(reference.partition("?")[2]).get("identifier", [])
         known = {key for name in wanted for key in self._by_identifier.get(name, ())}
-        return self._only(known, subject, "the conditional reference")
+        return self._only(known, "the conditional reference")
 
     def _by_logical_reference(self, subject: Element) -> str | Problem:
         identifier = subject.one("identifier")
         if identifier is None:
             reason = subject.own_absence() or subject.absence("reference")
-            return _unresolved(subject.where, f"the subject is not given{f' ({reason})' if reason else ''}")
+            return _unresolved(f"the subject is not given{f' ({reason})' if reason else ''}")
         name = f"{identifier.text('system')}|{identifier.text('value')}"
-        return self._only(self._by_identifier.get(name, set()), subject, "the subject's identifier")
+        return self._only(self._by_identifier.get(name, set()), "the subject's identifier")
 
-    def _only(self, keys: Iterable[str], subject: Element, what: str) -> str | Problem:
+    def _only(self, keys: Iterable[str], what: str) -> str | Problem:
         survivors = {self.surviving(key) for key in keys}
         if len(survivors) > 1:
-            return Problem(ProblemCode.SUBJECT_AMBIGUOUS, subject.where, f"{what} fits {len(survivors)} Patients")
-        return _single(survivors) or _unresolved(subject.where, f"{what} fits no Patient in the input")
+            return Problem(ProblemCode.SUBJECT_AMBIGUOUS, "", f"{what} fits {len(survivors)} Patients")
+        return _single(survivors) or _unresolved(f"{what} fits no Patient in the input")
 
     def _normal(self, base: str, local: str) -> str:
         return local if base in ("", self._server) else f"{base}/{local}"
 
-    def _place(self, entry: Entry) -> Placed:
+    def _place(self, entry: Entry, address: Literal | None) -> Placed:
         url = entry.full_url or entry.deletes
-        named = literal(url)
         local = f"{entry.type}/{entry.id}" if entry.type and entry.id else ""
-        if named is not None:
-            key = self._normal(named.base, named.local)
+        if address is not None:
+            key = self._normal(address.base, address.local)
         elif local and len(self._claims.get(local, ())) < 2:
             key = local
         else:
             key = url.lower() if url else entry.where
-        if url and named is None:
+        if url and address is None:
             self._urns[url.lower()] = key
-        placed = Placed(entry, key, named.base if named and entry.full_url else "")
-        self._by_key.setdefault(key, []).append(placed)
-        if local:
+        placed = Placed(entry, key, address.base if address and entry.full_url else "")
+        versions = self._by_key.get(key)
+        if versions is None:
+            self._by_key[key] = [placed]
+        else:
+            versions.append(placed)
+        if local in self._claims:
             self._in_bundle.setdefault((entry.bundle, local), set()).add(key)
         return placed
 
-    def _identified(self) -> dict[str, set[str]]:
-        found: dict[str, set[str]] = {}
-        for placed in self.placed:
-            if placed.entry.type == "Patient" and placed.entry.resource:
-                for name in identifiers(placed.entry.resource):
-                    found.setdefault(name, set()).add(placed.key)
-        return found
-
-    def _replacements(self) -> Iterator[tuple[str, str]]:
-        for placed in self.placed:
-            if placed.entry.type == "Patient" and placed.entry.resource:
-                for link in Element(placed.entry.resource, "").many("link"):
-                    other = link.one("other")
-                    key = self.key(other.text("reference"), placed) if other else ""
-                    if key and link.text("type") in _REPLACED:
-                        yield placed.key, key
+    def _know(self, placed: Placed, patient: Json) -> None:
+        """Note by what else a Patient may be meant, and by whom it was replaced."""
+        for name in identifiers(patient):
+            self._by_identifier.setdefault(name, set()).add(placed.key)
+        for link in Element(patient, "").many("link"):
+            other = link.one("other")
+            key = self.key(other.text("reference"), placed) if other else ""
+            if key and link.text("type") in _REPLACED:
+                self._replaced[placed.key] = key
 
 
 def contained(entry: Entry, reference: str) -> Json | None:
@@ -211,7 +220,9 @@ def contained(entry: Entry, reference: str) -> Json | None:
 
 def address_caution(entry: Entry) -> Problem | None:
     """What to say of an entry whose fullUrl and resource name different ids; others mean it by its fullUrl."""
-    address = literal(entry.full_url) if entry.full_url and entry.id else None
+    if not entry.id or entry.full_url.endswith(f"/{entry.type}/{entry.id}"):
+        return None
+    address = literal(entry.full_url) if entry.full_url else None
     if address is None or address.local == f"{entry.type}/{entry.id}":
         return None
     what = "the fullUrl names another resource than the id"
@@ -220,17 +231,40 @@ def address_caution(entry: Entry) -> Problem | None:
     return Problem(ProblemCode.FULL_URL_MISMATCH, entry.where, what, then, severity=severity, used=True)
 
 
-def service_bases(entries: Iterable[Entry]) -> set[str]:
+def service_bases(entries: Sequence[Entry]) -> set[str]:
     """Every service base the input speaks of, by its own URLs or by a subject."""
-    urls = {url for entry in entries for url in (entry.full_url, *entry.people) if url.startswith("http")}
-    return {found.base for url in urls if (found := literal(url)) and found.base}
+    return _bases(entries, [_address(entry) for entry in entries])
 
 
-def _claims(entries: Sequence[Entry]) -> dict[str, set[str]]:
+def _bases(entries: Sequence[Entry], addresses: Sequence[Literal | None]) -> set[str]:
+    people = {person for entry in entries for person in entry.people if person.startswith("http")}
+    own = (address for entry, address in zip(entries, addresses, strict=True) if entry.full_url)
+    return {found.base for found in (*own, *map(literal, people)) if found is not None and found.base}
+
+
+def _address(entry: Entry) -> Literal | None:
+    """The address of an entry, taken apart; ``None`` where it has none, or none that is RESTful."""
+    url = entry.full_url or entry.deletes
+    if entry.plain is not None and url:
+        # Nearly every address is a base, the type and the id; to see that takes a tenth of the time of taking it apart.
+        local = f"Observation/{entry.id}"
+        base = url[: -len(local) - 1]
+        if url.endswith(f"/{local}") and entry.id.replace("-", "").isalnum() and _is_base(base):
+            return Literal(base, local, "")
+    return literal(url) if url else None
+
+
+@lru_cache(maxsize=256)
+def _is_base(url: str) -> bool:
+    named = literal(f"{url}/Observation/1")
+    return named is not None and named.base == url
+
+
+def _claims(entries: Sequence[Entry], addresses: Sequence[Literal | None]) -> dict[str, set[str]]:
     """By ``Type/id``: the URNs of those resources that have no address of their own and bear this id."""
     found: dict[str, set[str]] = {}
-    for entry in entries:
-        if entry.full_url and entry.id and literal(entry.full_url) is None:
+    for entry, address in zip(entries, addresses, strict=True):
+        if address is None and entry.full_url and entry.id:
             found.setdefault(f"{entry.type}/{entry.id}", set()).add(entry.full_url.lower())
     return found
 
@@ -248,5 +282,5 @@ def _single(keys: Iterable[str]) -> str:
     return found[0] if len(found) == 1 else ""
 
 
-def _unresolved(where: str, what: str) -> Problem:
-    return Problem(ProblemCode.SUBJECT_UNRESOLVED, where, what)
+def _unresolved(what: str) -> Problem:
+    return Problem(ProblemCode.SUBJECT_UNRESOLVED, "", what)

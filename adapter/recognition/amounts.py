@@ -56,10 +56,7 @@ def amount_of(result: LabResult, code: MappedCode, knowledge: Knowledge, *, read
     received = _received(result, read_text=read_text)
     if isinstance(received, Problem):
         return received
-    quantity = received.unit
-    conversion = knowledge.remembered(_conversion)(
-        (code.system, code.code, quantity.unit, quantity.system, quantity.code)
-    )
+    conversion = conversion_of(code, received.unit, knowledge)
     if isinstance(conversion, Refusal):
         return conversion.of(result)
     if conversion.factor is None:
@@ -68,7 +65,7 @@ def amount_of(result: LabResult, code: MappedCode, knowledge: Knowledge, *, read
     return Amount(value, received.digits, conversion.unit, conversion.cautions)
 
 
-class _Conversion(msgspec.Struct, frozen=True):
+class Conversion(msgspec.Struct, frozen=True):
     """How a unit becomes the marker's; ``factor`` is ``None`` where that is not known."""
 
     unit: str
@@ -76,24 +73,21 @@ class _Conversion(msgspec.Struct, frozen=True):
     cautions: tuple[str, ...] = ()
 
 
-def _conversion(asked: tuple[str, str, str, str, str], knowledge: Knowledge) -> _Conversion | Refusal:
-    """How results of one code in one unit are converted; the unit as reported in text, system and code."""
-    system, number, unit_text, unit_system, unit_code = asked
-    code = knowledge.codes[system, number]
-    quantity = ReportedQuantity(None, "", unit_text, unit_system, unit_code)
+def conversion_of(code: MappedCode, quantity: ReportedQuantity, knowledge: Knowledge) -> Conversion | Refusal:
+    """How results of one code in the unit of this quantity are converted, or why that cannot be said."""
     unit = resolved_unit(quantity, knowledge, score=code.marker in _SCORES)
     if isinstance(unit, tuple):
         return Refusal(unit[0], ".value", unit[1])
     name, cautions = unit.name, unit.cautions
     factor = knowledge.unit_factors.get(code.marker, {}).get(name)
     if factor is None:
-        return _Conversion(name, None)
+        return Conversion(name, None)
     if code.units and name not in code.units:
         # Seen in public laboratory data: a mass code reported in molar units. The unit decides, and the reader is told.
         cautions = (*cautions, ProblemCode.PROPERTY_CONTRADICTS)
     if factor.approximate:
         cautions = (*cautions, "approximate-factor")
-    return _Conversion(name, factor.factor, cautions)
+    return Conversion(name, factor.factor, cautions)
 
 
 class ResolvedUnit(msgspec.Struct, frozen=True, gc=False):

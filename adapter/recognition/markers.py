@@ -6,11 +6,11 @@ from decimal import Decimal
 
 import msgspec
 
-from adapter.clinical.results import Coding, Concept, LabResult, LabTest, MarkerResult
+from adapter.clinical.results import Coding, Concept, LabResult, LabTest, MarkerResult, ReportedQuantity
 from adapter.clinical.values import Interval
 from adapter.knowledge.model import FactorAnswer, Knowledge, MappedCode
 from adapter.problems import Problem, ProblemCode
-from adapter.recognition.amounts import Amount, amount_of
+from adapter.recognition.amounts import amount_of, conversion_of
 from adapter.recognition.codes import Refusal, canonical_codings, factor_answer, mapped_code
 
 DIAGNOSTIC_SITES = frozenset(
@@ -38,6 +38,7 @@ _WITH_BMD = (
 )
 _FRAX = ("frax-mof", "frax-hip")
 _NO_AMOUNT = Interval(None, None)
+_LOWEST, _HIGHEST = Decimal("-Infinity"), Decimal("Infinity")
 
 
 class RecognitionOptions(msgspec.Struct, frozen=True):
@@ -62,14 +63,31 @@ class Meaning(msgspec.Struct, frozen=True):
         unfit: Why the specimen forbids the use.
         off_site: Why the skeletal site forbids the use.
         is_body: Height or weight; a child's are judged where the age is known: see adulthood.py.
+        usual: How an exact number in the unit of the test is understood; ``None`` where that needs a closer look.
     """
 
     code: MappedCode
     common: MarkerResult
-    cautions: tuple[str, ...]
-    unfit: Refusal | None
-    off_site: Refusal | None
-    is_body: bool
+    cautions: tuple[str, ...] = ()
+    unfit: Refusal | None = None
+    off_site: Refusal | None = None
+    is_body: bool = False
+    usual: Usual | None = None
+
+
+class Usual(msgspec.Struct, frozen=True, gc=False):
+    """Nearly every result: an exact number in a unit that is known, at a site and in a specimen that fit.
+
+    Attributes:
+        common: A result of the marker in this unit.
+        factor: How many canonical units one of this unit is.
+        low, high: The plausible amounts.
+    """
+
+    common: MarkerResult
+    factor: Decimal
+    low: Decimal
+    high: Decimal
 
 
 def recognise(result: LabResult, knowledge: Knowledge, options: RecognitionOptions) -> MarkerResult | Problem | None:
@@ -84,6 +102,18 @@ def recognise_as(
     meaning: Meaning, result: LabResult, knowledge: Knowledge, options: RecognitionOptions
 ) -> MarkerResult | Problem | None:
     """Understand one result of a test whose meaning is known."""
+    value, usual = result.value, meaning.usual
+    if usual is not None and value.__class__ is ReportedQuantity and value.value is not None:
+        number = value.value
+        amount = number if usual.factor == 1 else number * usual.factor
+        if usual.low <= amount <= usual.high:
+            return _marker_result(usual.common, result, Interval(amount, amount), format(number, "f"))
+    return _looked_at(meaning, result, knowledge, options)
+
+
+def _looked_at(
+    meaning: Meaning, result: LabResult, knowledge: Knowledge, options: RecognitionOptions
+) -> MarkerResult | Problem | None:
     if result.value is None:
         return _without_value(result, meaning.code)
     if meaning.unfit is not None:
@@ -96,7 +126,8 @@ def recognise_as(
         return _problem(result, ProblemCode.IMPLAUSIBLE, f"{amount.digits} {amount.unit} {implausible}")
     if meaning.off_site is not None:
         return meaning.off_site.of(result)
-    return _marker_result(meaning, result, amount)
+    common = _in_unit(meaning, amount.unit, amount.cautions)
+    return _marker_result(common, result, amount.value, amount.digits)
 
 
 def meaning_of(test: LabTest, knowledge: Knowledge) -> Meaning | FactorAnswer | Refusal | None:
@@ -130,7 +161,26 @@ def meaning_of(test: LabTest, knowledge: Knowledge) -> Meaning | FactorAnswer | 
         cautions=code.flags,
     )
     cautions = (*site_cautions, ProblemCode.CODE_SYSTEM_ALIAS) if alias else site_cautions
-    return Meaning(code, common, cautions, _unfit(test, code, knowledge), off_site, marker.role == "body")
+    meaning = Meaning(code, common, cautions, _unfit(test, code, knowledge), off_site, marker.role == "body")
+    return msgspec.structs.replace(meaning, usual=_usual(meaning, test, knowledge))
+
+
+def _usual(meaning: Meaning, test: LabTest, knowledge: Knowledge) -> Usual | None:
+    unit = test.unit
+    if unit is None or unit.comparator or meaning.unfit is not None or meaning.off_site is not None:
+        return None
+    conversion = conversion_of(meaning.code, unit, knowledge)
+    if isinstance(conversion, Refusal) or conversion.factor is None:
+        return None
+    marker = knowledge.markers[meaning.code.marker]
+    low, high = (None, None) if meaning.is_body else (marker.plausible_low, marker.plausible_high)
+    common = _in_unit(meaning, conversion.unit, conversion.cautions)
+    return Usual(common, conversion.factor, _LOWEST if low is None else low, _HIGHEST if high is None else high)
+
+
+def _in_unit(meaning: Meaning, unit: str, cautions: tuple[str, ...]) -> MarkerResult:
+    cautions = (*meaning.common.cautions, *cautions, *meaning.cautions)
+    return msgspec.structs.replace(meaning.common, received_unit=unit, cautions=cautions)
 
 
 def _without_value(result: LabResult, code: MappedCode) -> Problem | None:
@@ -143,22 +193,21 @@ def _without_value(result: LabResult, code: MappedCode) -> Problem | None:
     )
 
 
-def _marker_result(meaning: Meaning, result: LabResult, amount: Amount) -> MarkerResult:
-    cautions = meaning.common.cautions + amount.cautions + meaning.cautions
-    if result.effective is not None and result.effective.zone_missing:
+def _marker_result(common: MarkerResult, result: LabResult, value: Interval, digits: str) -> MarkerResult:
+    time, cautions = result.effective, common.cautions
+    if time is not None and time.zone_missing:
         cautions = (*cautions, ProblemCode.TIME_ZONE_MISSING)
     return msgspec.structs.replace(
-        meaning.common,
-        value=amount.value,
-        digits=amount.digits,
-        received_unit=amount.unit,
+        common,
+        value=value,
+        digits=digits,
         where=result.where,
         entry=result.entry,
         resource=result.resource,
         patient=result.patient,
         version=result.version,
         status=result.status,
-        effective=result.effective,
+        effective=time,
         issued=result.issued,
         last_updated=result.last_updated,
         fasting=result.fasting,

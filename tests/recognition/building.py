@@ -7,6 +7,8 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
+import msgspec
+
 from adapter.clinical.results import (
     Coding,
     Concept,
@@ -56,6 +58,7 @@ def quantity(number: str, unit: str, comparator: str = "") -> ReportedQuantity:
 def lab(code: str | Concept, value: Any = None, **fields: Any) -> LabResult:
     """An Observation as reported."""
     where = fields.pop("where", "a.json#Bundle.entry[1].resource")
+    unit = msgspec.structs.replace(value, value=None) if isinstance(value, ReportedQuantity) else None
     done = {name: fields.pop(name) for name in LabTest.__struct_fields__ if name in fields}
     return LabResult(
         where=where,
@@ -63,7 +66,7 @@ def lab(code: str | Concept, value: Any = None, **fields: Any) -> LabResult:
         resource=fields.pop("resource", "Observation/1"),
         patient="Patient/1",
         status=fields.pop("status", "final"),
-        test=LabTest(code=loinc(code) if isinstance(code, str) else code, **done),
+        test=LabTest(code=loinc(code) if isinstance(code, str) else code, unit=unit, **done),
         value=value,
         effective=fields.pop("effective", time("2026-06-01T08:00:00+08:00")),
         **fields,
