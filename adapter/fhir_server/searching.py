@@ -74,10 +74,11 @@ class Search:
             if not page.next or (self._most and entries >= self._most):
                 break
             stop = self._reason_to_stop(page, seen, size, clock.seconds() - started, limits)
+            if stop:
+                self._missing(stop)
             following = None if stop else self._next(page, answer.url)
             if following is None:
                 complete = False
-                self._problem(ProblemCode.SEARCH_INCOMPLETE, stop or "a page could not be had", Severity.ERROR)
                 break
             seen.add(page.next)
             answer, page = following
@@ -118,8 +119,11 @@ class Search:
             answer = checked(self._server.get(followed(page.next, asked), ACCEPTED))
             return answer, page_of(answer.body)
         except ServerError as error:
-            self._problem(ProblemCode.SEARCH_INCOMPLETE, f"a page is missing: {error} [{error.code}]", Severity.ERROR)
+            self._missing(f"a page is missing: {error} [{error.code}]")
             return None
+
+    def _missing(self, what: str) -> None:
+        self._problem(ProblemCode.SEARCH_INCOMPLETE, what, Severity.ERROR)
 
     def _reason_to_stop(self, page: Page, seen: set[str], size: int, seconds: float, limits: Limits) -> str:
         if page.next in seen:

@@ -42,6 +42,18 @@ class Wire(msgspec.Struct, frozen=True):
     connect_seconds: float = 10
 
 
+class _Session(requests.Session):
+    """Leaves redirects to us: requests would read their bodies first, however large."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """No answer is a redirect to requests."""
+        return
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
 class RequestsTransport:
     """Carries requests by the library ``requests``; safe for threads."""
 
@@ -74,18 +86,20 @@ class RequestsTransport:
                 body = self._read(answer, deadline, sink if answer.status_code == 200 else None)
                 headers = {name.lower(): value for name, value in answer.headers.items()}
                 return Response(answer.status_code, headers, body, request.url)
-        except requests.exceptions.SSLError as error:
+        except requests.exceptions.SSLError:
             what = "the server's certificate is not trusted, or it refuses ours; see the settings for certificates"
-            raise ServerError(what, code="tls-refused") from error
+            raise ServerError(what, code="tls-refused") from None
         except (requests.RequestException, HTTPError, OSError) as error:
-            raise ServerError(f"no answer came ({_kind(error)})", code="unreachable", may_retry=True) from error
+            # The error itself holds the URL, and with it what was searched for.
+            raise ServerError(f"no answer came ({type(error).__name__})", code="unreachable", may_retry=True) from None
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = self._local.session = requests.Session()
-            # Otherwise requests would take credentials from ~/.netrc and proxies from the environment.
+            session = self._local.session = _Session()
+            # Otherwise requests would take proxies from the environment, and credentials from ~/.netrc for ours.
             session.trust_env = self._wire.use_proxies
+            session.auth = _as_it_is
             session.verify = str(self._wire.ca_bundle) if self._wire.ca_bundle else True
             if self._wire.client_certificate:
                 key = self._wire.client_key or self._wire.client_certificate
@@ -138,8 +152,3 @@ def _unpacked(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
         raise ServerError("the compressed answer is damaged", code="unexpected-content", may_retry=True) from error
     if not unpacking.eof:
         raise ServerError("the compressed answer was cut short", code="unreachable", may_retry=True)
-
-
-def _kind(error: BaseException) -> str:
-    """The kind of failure; its text may hold a URL with what was searched for."""
-    return type(error).__name__

@@ -84,6 +84,13 @@ def transaction_manner(
     return next((manner for manner in possible if manner is not Manner.SEARCH and manner not in tried), None)
 
 
+def expected_way(capabilities: Capabilities) -> tuple[str, Manner | None]:
+    """Whether a transaction will be tried first, and in which manner, as far as the server says; for people to read."""
+    if manner := transaction_manner(Habits(), capabilities, "RiskAssessment", tried=()):
+        return TRANSACTION, manner
+    return "one by one", next(iter(manners(capabilities.of("RiskAssessment"), worked=None, is_searchable=True)), None)
+
+
 def looks_itself(said: TypeCapabilities, manner: Manner) -> bool:
     """Whether the server promises to look before it creates in this manner, so that we need not."""
     return manner is Manner.CONDITIONAL and said.conditional_create is True
