@@ -21,9 +21,9 @@ class RespxAdapter(BaseAdapter):
     def send(
         self,
         request: requests.PreparedRequest,
-        stream: bool = False,
+        stream: bool = False,  # noqa: FBT002 - as requests has it
         timeout: float | tuple[float | None, float | None] | None = None,
-        verify: bool | str = True,
+        verify: bool | str = True,  # noqa: FBT002 - as requests has it
         cert: str | tuple[str, str] | None = None,
         proxies: dict[str, str] | None = None,
     ) -> requests.Response:
