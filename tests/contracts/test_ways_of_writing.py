@@ -11,6 +11,7 @@ from adapter.fhir_server.writing_back_ways import (
     Manner,
     Next,
     after,
+    expected_way,
     looks_itself,
     manners,
     transaction_manner,
@@ -69,6 +70,22 @@ def test_only_a_promise_spares_us_looking_first(
     manner: Manner, conditional_create: bool | None, expected: bool
 ) -> None:
     assert looks_itself(TypeCapabilities(conditional_create=conditional_create), manner) is expected
+
+
+@pytest.mark.parametrize(
+    ("transaction", "update_create", "expected"),
+    [
+        (True, True, ("transaction", PUT)),
+        (None, None, ("transaction", CONDITIONAL)),
+        (False, True, ("one by one", PUT)),
+        (False, None, ("one by one", CONDITIONAL)),
+    ],
+)
+def test_what_will_be_tried_first_can_be_told_beforehand(
+    transaction: bool | None, update_create: bool | None, expected: tuple[str, Manner]
+) -> None:
+    types = {"RiskAssessment": TypeCapabilities(update_create=update_create)}
+    assert expected_way(Capabilities(transaction=transaction, types=types)) == expected
 
 
 def _transactions(habits: Habits, capabilities: Capabilities) -> list[Manner]:
