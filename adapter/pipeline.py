@@ -29,7 +29,7 @@ from adapter.problems import Problem
 from adapter.recognition.codes import Refusal
 from adapter.recognition.factors import answer_of, factors_of
 from adapter.recognition.gathering import gather
-from adapter.recognition.markers import RecognitionOptions, meaning_of, recognise_as
+from adapter.recognition.markers import Meaning, RecognitionOptions, meaning_of, recognise_as
 from adapter.recognition.predictions import frax_of
 
 
@@ -169,22 +169,31 @@ class _Understood(msgspec.Struct):
     problems: list[Problem] = []
     irrelevant: set[str] = set()
 
+    def take(self, item: MarkerResult | RiskFactor | Problem | None) -> None:
+        match item:
+            case MarkerResult():
+                self.results.append(item)
+            case RiskFactor():
+                self.factors.append(item)
+            case Problem():
+                self.problems.append(item)
+
 
 def _understand(record: PatientRecord, knowledge: Knowledge, options: RecognitionOptions) -> _Understood:
     """Understand each row; an entry none of whose rows is ours is irrelevant."""
     understood = _Understood()
     spoken_for = {aside.entry for aside in record.set_aside if not aside.problem.used}
     silent: set[str] = set()
-    for entry, found in _each_understood(record, knowledge, options):
-        (spoken_for if found else silent).add(entry)
-        for item in found:
-            match item:
-                case MarkerResult():
-                    understood.results.append(item)
-                case RiskFactor():
-                    understood.factors.append(item)
-                case Problem():
-                    understood.problems.append(item)
+    meanings = knowledge.remembered(meaning_of)
+    for result in record.results:
+        meaning = meanings(result.test)
+        found = None if meaning is None else _one_result(meaning, result, knowledge, options)
+        (silent if found is None else spoken_for).add(result.entry)
+        understood.take(found)
+    for entry, several in _each_understood(record, knowledge):
+        (spoken_for if several else silent).add(entry)
+        for item in several:
+            understood.take(item)
     understood.irrelevant = (silent - spoken_for) | record.irrelevant
     # Of an irrelevant entry there is no caution: a caution says that something was used.
     told = [each for each in record.set_aside if not each.problem.used or each.entry not in understood.irrelevant]
@@ -193,10 +202,8 @@ def _understand(record: PatientRecord, knowledge: Knowledge, options: Recognitio
 
 
 def _each_understood(
-    record: PatientRecord, knowledge: Knowledge, options: RecognitionOptions
+    record: PatientRecord, knowledge: Knowledge
 ) -> Iterable[tuple[str, Sequence[MarkerResult | RiskFactor | Problem]]]:
-    for result in record.results:
-        yield result.entry, _one_result(result, knowledge, options)
     for statement in record.statements:
         yield statement.entry, factors_of(statement, knowledge)
     assessments: dict[str, list[ReportedPrediction]] = {}
@@ -207,18 +214,14 @@ def _each_understood(
 
 
 def _one_result(
-    result: LabResult, knowledge: Knowledge, options: RecognitionOptions
-) -> Sequence[MarkerResult | RiskFactor | Problem]:
-    meaning = knowledge.remembered(meaning_of)(result.test)
+    meaning: Meaning | FactorAnswer | Refusal, result: LabResult, knowledge: Knowledge, options: RecognitionOptions
+) -> MarkerResult | RiskFactor | Problem | None:
     match meaning:
-        case None:
-            return ()
+        case Meaning():
+            return recognise_as(meaning, result, knowledge, options)
         case FactorAnswer():
-            return (answer_of(result, meaning, knowledge),)
-        case Refusal():
-            return (meaning.of(result),)
-    found = recognise_as(meaning, result, knowledge, options)
-    return () if found is None else (found,)
+            return answer_of(result, meaning, knowledge)
+    return meaning.of(result)
 
 
 def _not_used(assessment: Assessment, problems: Sequence[Problem]) -> list[Problem]:

@@ -64,10 +64,10 @@ def decide(fits: Mapping[Releases, int], declared: Collection[Release]) -> tuple
 
 def releases_of(entry: Entry) -> Releases:
     """The releases that one entry may be of."""
-    resource = entry.decoded
     if entry.plain is not None:
         # The fast lane takes no element that tells a release, but for an interpretation in a list.
         return SINCE_R4 if entry.plain.common.interpretation else _ALL
+    resource = entry.decoded
     if resource is None:
         return _ALL
     if entry.type == "SubscriptionStatus":

@@ -49,7 +49,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     @property
     def people(self) -> tuple[str, ...]:
         """The references that say whose the resource is, as written."""
-        if self.plain:
+        if self.plain is not None:
             return (self.plain.subject,)
         return tuple(text_at(object_at(self.decoded or {}, name), "reference") for name in ("subject", "patient"))
 

@@ -22,10 +22,10 @@ from adapter.clinical.time import clinical_time
 from adapter.errors import InputUnreadable
 from adapter.fhir.compact import NO_JSON
 from adapter.fhir.datatypes import concept_of, name_of, quantity_of
-from adapter.fhir.decoding import Json, decode
+from adapter.fhir.decoding import decode
 from adapter.fhir.element import Element
 from adapter.fhir.observations import codings_of_interpretation, ranges_of
-from adapter.fhir.plain_shapes import ENCODER, NO_META, Lines, PlainObservation, ReadEntry, ReadObservation
+from adapter.fhir.plain_shapes import ENCODER, NO_META, PlainObservation, ReadEntry, ReadObservation
 from adapter.problems import ProblemCode
 
 _Raw = msgspec.Raw
@@ -33,12 +33,11 @@ _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?")
 _STATUSES = frozenset({"final", "amended", "corrected"})
 # A profile of the specification that names a version proves a release (see detection).
 _VERSIONED = re.compile(r"hl7\.org/fhir/\d")
-# Far below the depth that the careful lane allows, wherever the part stands.
-_MOST_BRACKETS = 48
+# Below the depth that the careful lane allows.
+_MOST_BRACKETS = 60
 _KEPT = 8192
-# NUL stands nowhere in JSON.
-_SEPARATOR = b"\0"
-_UNIT = ("comparator", "unit", "system", "code")
+_NUMBER_BEGINS = b'"valueQuantity":{"value":'
+_NUMBER_UNKNOWN = b"{" + _NUMBER_BEGINS + b"0"
 _DECODER = msgspec.json.Decoder(ReadObservation)
 _ENTRIES = msgspec.json.Decoder(list[ReadEntry])
 
@@ -52,12 +51,11 @@ def plain_observations(raws: Sequence[bytes | _Raw]) -> list[PlainObservation | 
     """For each of several JSON values the Observation in it, if its bytes prove that nothing needs the careful lane."""
     read = [_read(raw) for raw in raws]
     length = sum([len(raw) + 1 for raw, each in zip(raws, read, strict=True) if each is not None])
-    found = [each for each in read if each is not None]
-    lines = _proved(found, length)
-    if lines is None and len(raws) > 1:
+    plain = _proved([each for each in read if each is not None], length)
+    if plain is None and len(raws) > 1:
         return [each for raw in raws for each in plain_observations([raw])]
-    plain = iter(_plain(found, lines) if lines else [None] * len(found))
-    return [None if each is None else next(plain) for each in read]
+    found = iter(plain or [None])
+    return [None if each is None else next(found) for each in read]
 
 
 def plain_lines(data: bytes) -> list[PlainObservation] | None:
@@ -68,8 +66,9 @@ def plain_lines(data: bytes) -> list[PlainObservation] | None:
         return None
     # With a line's end behind each of as many values as there are lines, each stands in a line of its own.
     is_open = not data.endswith(b"\n")
-    lines = _proved(read, len(data) + is_open) if data.count(b"\n") + is_open == len(read) else None
-    plain = [each for each in _plain(read, lines) if each is not None] if lines else []
+    if data.count(b"\n") + is_open != len(read):
+        return None
+    plain = [each for each in _proved(read, len(data) + is_open) or () if each is not None]
     return plain if len(plain) == len(read) else None
 
 
@@ -89,28 +88,30 @@ def _read(raw: bytes | _Raw) -> ReadObservation | None:
         return None
 
 
-def _proved(observations: list[ReadObservation], length: int) -> Lines | None:
-    """The lines they make when written again, if those are as long, and hold no NUL, which is no character in FHIR."""
-    written = ENCODER.encode_lines(observations)
-    return None if len(written) != length or (b"\\" in written and b"\\u0000" in written) else Lines(written)
+def _proved(read: Sequence[ReadObservation], length: int) -> list[PlainObservation | None] | None:
+    """What was read, if it is as long when written again, in lines; and holds no NUL, which is no character in FHIR."""
+    written = ENCODER.encode_lines(read)
+    if len(written) != length or (b"\\" in written and b"\\u0000" in written):
+        return None
+    found: list[PlainObservation | None] = []
+    begin = 0
+    for each in read:
+        end = written.index(b"\n", begin)
+        found.append(_plain(each, written, begin, end))
+        begin = end + 1
+    return found
 
 
-def _plain(observations: Sequence[ReadObservation], lines: Lines) -> list[PlainObservation | None]:
-    return [_plain_one(read, lines, line) for line, read in enumerate(observations)]
-
-
-def _plain_one(read: ReadObservation, lines: Lines, line: int) -> PlainObservation | None:
-    quantity, meta, subject = read.valueQuantity, read.meta or NO_META, read.subject.reference
-    parts = (
-        read.status, read.code, read.performer, read.interpretation, read.referenceRange, read.bodySite, read.method,
-        quantity.comparator, quantity.unit, quantity.system, quantity.code,
-        meta.profile, read.category, read.extension,
-    )  # fmt: skip
-    common = _common(_SEPARATOR.join(parts))
-    number, effective = _number(bytes(quantity.value)), clinical_time(read.effectiveDateTime)
+def _plain(read: ReadObservation, written: bytes, begin: int, end: int) -> PlainObservation | None:
+    digits, meta, subject = bytes(read.valueQuantity.value), read.meta or NO_META, read.subject.reference
+    # Nothing but texts stands before it, and in a text its quotation marks would be escaped.
+    behind = written.index(_NUMBER_BEGINS, begin) + len(_NUMBER_BEGINS) + len(digits)
+    common, number, effective = _common(written[behind:end]), _number(digits), clinical_time(read.effectiveDateTime)
     # A contained Patient needs its resource, and a conditional reference the kind of its Bundle.
     is_named = read.id and subject and subject[0] != "#" and "?" not in subject
     if common is None or number is None or effective is None or not is_named:
+        return None
+    if meta.profile and _VERSIONED.search(" ".join(meta.profile)):
         return None
     names = tuple([f"{each.system}|{each.value}" for each in read.identifier if each.system and each.value])
     return PlainObservation(
@@ -123,8 +124,9 @@ def _plain_one(read: ReadObservation, lines: Lines, line: int) -> PlainObservati
         read.issued,
         meta.lastUpdated,
         names,
-        lines,
-        line,
+        written,
+        begin,
+        end,
     )
 
 
@@ -134,26 +136,18 @@ def _number(digits: bytes) -> Decimal | None:
 
 
 @lru_cache(maxsize=_KEPT)
-def _common(parts: bytes) -> LabResult | None:
-    """What Observations report that have these parts in common; ``None`` where one of them needs the careful lane."""
+def _common(behind_number: bytes) -> LabResult | None:
+    """What Observations report that are the same behind their number; ``None`` where that needs the careful lane."""
+    json = _NUMBER_UNKNOWN + behind_number
+    if json.count(b"{") + json.count(b"[") > _MOST_BRACKETS:
+        return None
     try:
-        decoded = [_decoded(part) if part else None for part in parts.split(_SEPARATOR)]
+        decoded = decode(json, where="")
     except InputUnreadable:
         return None
-    status, code, performer, interpretation, ranges, body_site, method, *unit, profile = decoded[:12]
-    named = {
-        "status": status,
-        "code": code,
-        "performer": performer,
-        "interpretation": interpretation,
-        "referenceRange": ranges,
-        "bodySite": body_site,
-        "method": method,
-        "valueQuantity": _given(dict(zip(_UNIT, unit, strict=True))),
-    }
-    root = Element(_given(named), "")
-    reference_ranges, cautions = ranges_of(root)
+    root = Element(decoded, "") if isinstance(decoded, dict) else Element({}, "")
     quantity = quantity_of(root.one("valueQuantity"))
+    reference_ranges, cautions = ranges_of(root)
     common = LabResult(
         where="",
         entry="",
@@ -162,28 +156,18 @@ def _common(parts: bytes) -> LabResult | None:
         status=root.text("status"),
         test=LabTest(
             code=concept_of(root.one("code")),
+            unit=quantity and msgspec.structs.replace(quantity, value=None),
             body_site=concept_of(root.one("bodySite")),
             method=concept_of(root.one("method")),
             performer=_laboratory(root),
-            unit=quantity,
         ),
         interpretation=codings_of_interpretation(root, repeats=True),
         reference_ranges=reference_ranges,
     )
     # That interpretation is a list tells the release, even where it is empty.
     is_told = "interpretation" not in root.json or common.interpretation
-    is_plain = not (root.faults or cautions) and common.status in _STATUSES and is_told and not _names_release(profile)
-    return common if quantity and is_plain else None
-
-
-def _given(members: Json) -> Json:
-    return {name: member for name, member in members.items() if member is not None}
-
-
-def _decoded(part: bytes) -> object:
-    if part == b"null" or part.count(b"{") + part.count(b"[") > _MOST_BRACKETS:
-        raise InputUnreadable("this is for the careful lane")
-    return decode(part, where="")
+    is_plain = not (root.faults or cautions) and common.status in _STATUSES and is_told
+    return common if is_plain else None
 
 
 def _laboratory(root: Element) -> str:
@@ -195,7 +179,3 @@ def _laboratory(root: Element) -> str:
     if first.text("type") != "Organization" and "Organization/" not in first.text("reference"):
         root.fault("performer", ProblemCode.NOT_UNDERSTOOD, "this is for the careful lane")
     return name_of(first)
-
-
-def _names_release(profile: object) -> bool:
-    return bool(_VERSIONED.search(str(profile)))

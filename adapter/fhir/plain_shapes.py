@@ -6,7 +6,6 @@ What is read can be written again as the same JSON, member by member; that is ho
 from __future__ import annotations
 
 from decimal import Decimal
-from functools import cached_property
 from typing import Literal
 
 import msgspec
@@ -20,7 +19,7 @@ ENCODER = msgspec.json.Encoder()
 
 
 class Part(msgspec.Struct, gc=False, omit_defaults=True):
-    """A JSON object that is read and written again; its members stand in the order of the specification."""
+    """A JSON object that is read and written again."""
 
 
 class Meta(Part, kw_only=True):
@@ -29,7 +28,7 @@ class Meta(Part, kw_only=True):
     versionId: str = ""  # noqa: N815 - the names are FHIR's, here and below
     lastUpdated: str = ""  # noqa: N815
     source: str = ""
-    profile: _Raw = _NOT_GIVEN
+    profile: tuple[str, ...] = ()
 
 
 class _Narrative(Part, kw_only=True):
@@ -71,28 +70,28 @@ class _Quantity(Part, kw_only=True):
 
 
 class ReadObservation(Part, kw_only=True):
-    """An Observation that reports one Quantity at one time."""
+    """An Observation that reports one Quantity at one time; what is the same in many stands last, behind the number."""
 
     resourceType: Literal["Observation"]  # noqa: N815
     id: str
     meta: Meta | None = None
     text: _Narrative | None = None
-    extension: _Raw = _NOT_GIVEN
     identifier: tuple[_Identifier, ...] = ()
     basedOn: tuple[_Reference, ...] = ()  # noqa: N815
-    status: _Raw
-    category: _Raw = _NOT_GIVEN
-    code: _Raw
     subject: _Reference
     encounter: _Reference | None = None
     effectiveDateTime: str  # noqa: N815
     issued: str = ""
-    performer: _Raw = _NOT_GIVEN
     valueQuantity: _Quantity  # noqa: N815
+    status: _Raw
+    category: _Raw = _NOT_GIVEN
+    code: _Raw
+    performer: _Raw = _NOT_GIVEN
     interpretation: _Raw = _NOT_GIVEN
     bodySite: _Raw = _NOT_GIVEN  # noqa: N815
     method: _Raw = _NOT_GIVEN
     referenceRange: _Raw = _NOT_GIVEN  # noqa: N815
+    extension: _Raw = _NOT_GIVEN
 
 
 class _Search(Part):
@@ -119,19 +118,6 @@ class ReadEntry(Part, kw_only=True):
         return ENCODER.encode(self)
 
 
-class Lines:
-    """JSON values, one a line, taken apart only when one of them is asked for."""
-
-    def __init__(self, data: bytes) -> None:
-        """Hold the lines."""
-        self._data = data
-
-    @cached_property
-    def all(self) -> list[bytes]:
-        """Each line."""
-        return self._data.split(b"\n")
-
-
 NO_META = Meta()
 _NO_UNIT = ReportedQuantity(None)
 
@@ -143,7 +129,7 @@ class PlainObservation(msgspec.Struct, frozen=True, gc=False):
         common: All it reports but for what is its own; the same in many.
         id, version, number, effective, issued, last_updated, identifiers: What is its own.
         subject: The reference to its patient.
-        lines, line: Its JSON, among that of others.
+        several, begin, end: The JSON of several Observations, and where in it this one stands.
     """
 
     common: LabResult
@@ -155,8 +141,9 @@ class PlainObservation(msgspec.Struct, frozen=True, gc=False):
     issued: str
     last_updated: str
     identifiers: tuple[str, ...]
-    lines: Lines
-    line: int
+    several: bytes
+    begin: int
+    end: int
 
     def result(self, where: str, resource: str, patient: str) -> LabResult:
         """The result it reports.
@@ -183,4 +170,4 @@ class PlainObservation(msgspec.Struct, frozen=True, gc=False):
 
     def json(self) -> bytes:
         """The Observation as it came, but for the order of its members."""
-        return self.lines.all[self.line]
+        return self.several[self.begin : self.end]

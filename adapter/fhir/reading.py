@@ -145,9 +145,10 @@ def read_entries(
     for index, placed in enumerate(references.placed):
         if index in visitors:
             continue
-        problem = placed.entry.problem or stale.get(id(placed))
-        if placed.entry.plain is not None and problem is None and has_plain:
-            _read_plain(reading, placed, placed.entry.plain, references)
+        plain = placed.entry.plain if has_plain else None
+        problem = placed.entry.problem or (stale.get(id(placed)) if stale else None)
+        if plain is not None and problem is None:
+            _read_plain(reading, placed, plain, references)
             continue
         record = _record(placed, references, detected.release, allow_preliminary=allow_preliminary)
         problem = _refusal_unread(placed.entry, is_foreign=detected.is_foreign(index)) or problem

@@ -237,21 +237,26 @@ def service_bases(entries: Sequence[Entry]) -> set[str]:
 
 
 def _bases(entries: Sequence[Entry], addresses: Sequence[Literal | None]) -> set[str]:
-    people = {person for entry in entries for person in entry.people if person.startswith("http")}
-    own = (address for entry, address in zip(entries, addresses, strict=True) if entry.full_url)
-    return {found.base for found in (*own, *map(literal, people)) if found is not None and found.base}
+    subjects = {entry.plain.subject for entry in entries if entry.plain is not None}
+    others = {person for entry in entries if entry.plain is None for person in entry.people}
+    people = [person for person in subjects | others if person.startswith("http")]
+    named = {found.base for person in people if (found := literal(person)) is not None}
+    own = {found.base for entry, found in zip(entries, addresses, strict=True) if found is not None and entry.full_url}
+    return (named | own) - {""}
 
 
 def _address(entry: Entry) -> Literal | None:
     """The address of an entry, taken apart; ``None`` where it has none, or none that is RESTful."""
     url = entry.full_url or entry.deletes
-    if entry.plain is not None and url:
+    if not url:
+        return None
+    if entry.plain is not None:
         # Nearly every address is a base, the type and the id; to see that takes a tenth of the time of taking it apart.
         local = f"Observation/{entry.id}"
         base = url[: -len(local) - 1]
         if url.endswith(f"/{local}") and entry.id.replace("-", "").isalnum() and _is_base(base):
             return Literal(base, local, "")
-    return literal(url) if url else None
+    return literal(url)
 
 
 @lru_cache(maxsize=256)
