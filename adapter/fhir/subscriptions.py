@@ -59,8 +59,8 @@ def purpose(subscription: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def renewed(subscription: Mapping[str, Any], *, end: str) -> dict[str, Any]:
-    """The same Subscription, asked for again until a later end; everything a server added stays."""
-    return {**subscription, "status": "requested", "end": end}
+    """The same Subscription, asked for again, until a later end if it has one; everything a server added stays."""
+    return {**subscription, "status": "requested", **({"end": end} if end else {})}
 
 
 def _classic(wanted: Wanted) -> dict[str, Any]:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from adapter.fhir_server.client import FhirServer
 
 JSON = "application/fhir+json"
-ACCEPTED = {"Accept": JSON}
+# HAPI answers a search it was asked before from memory for a minute unless told not to (hapi-fhir #647).
+ACCEPTED = {"Accept": JSON, "Cache-Control": "no-cache"}
 Parameters = Sequence[tuple[str, str]]
 # What US Core servers demand beside the patient, said by a 400 that names the parameter.
 _DEMANDED = {"category": "laboratory", "status": "final,amended,corrected,preliminary"}

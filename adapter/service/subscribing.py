@@ -71,7 +71,7 @@ def tend(
     step = _step(known, now, life)
     if step is Step.KEPT or dry_run:
         return _tended(step, known)
-    return _tended(step, _updated(server, renewed(known, end=end)))
+    return _tended(step, put(server, renewed(known, end=end)))
 
 
 def remove(server: FhirServer, wanted: Wanted, release: Release, *, dry_run: bool = False) -> list[Tended]:
@@ -123,7 +123,8 @@ def _created(server: FhirServer, subscription: Mapping[str, Any]) -> Mapping[str
     return {**written, "id": written.get("id") or location.rpartition("/")[2]}
 
 
-def _updated(server: FhirServer, subscription: Mapping[str, Any]) -> Mapping[str, Any]:
+def put(server: FhirServer, subscription: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Write a Subscription in place of the version it was read as."""
     version = str(subscription.get("meta", {}).get("versionId", ""))
     headers = {"If-Match": f'W/"{version}"'} if version else {}
     server.send("PUT", f"Subscription/{subscription['id']}", encode(subscription), headers)

@@ -1,0 +1,130 @@
+"""A Subscription that fell silent or was switched off is asked after, caught up with, and revived, in this order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapter.errors import ServerError
+from adapter.fhir.notifications import Kind
+from adapter.fhir_server.client import FhirServer
+from adapter.fhir_server.messages import Response
+from adapter.inbox.sqlite_inbox import SqliteInbox
+from adapter.inbox.worklist import Watched
+from adapter.service.tending import Caretaker, Tending
+from tests.servers.scripted import Scripted, ok, refused, urls
+from tests.servers.ticking import Ticking
+
+BASE = "https://h.example/fhir"
+SUBSCRIPTION = {"resourceType": "Subscription", "id": "s", "status": "active", "meta": {"versionId": "3"}}
+
+
+def status(word: str, count: int = 0) -> dict[str, Any]:
+    """A server's answer to ``$status``."""
+    told = {
+        "resourceType": "Parameters",
+        "parameter": [
+            {"name": "subscription", "valueReference": {"reference": "Subscription/s"}},
+            {"name": "status", "valueCode": word},
+            {"name": "type", "valueCode": "query-status"},
+            {"name": "events-since-subscription-start", "valueString": str(count)},
+        ],
+    }
+    return {"resourceType": "Bundle", "type": "history", "entry": [{"resource": told}]}
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Iterator[SqliteInbox]:
+    kept = SqliteInbox(tmp_path / "inbox.sqlite", clock=lambda: Ticking().now().timestamp())
+    yield kept
+    kept.close()
+
+
+def look(inbox: SqliteInbox, transport: Scripted, watched: Watched, **tending: Any) -> list[str]:
+    """One look; what was told of it."""
+    told: list[str] = []
+    server = FhirServer(BASE, transport, clock=Ticking())
+    care = Caretaker(
+        server, inbox, lambda: [watched], Tending(**tending), tell=lambda what, how, count: told.append(how)
+    )
+    care.look()
+    return told
+
+
+def heard(seconds_ago: float, **more: Any) -> Watched:
+    return Watched(reference="Subscription/s", heard_at=Ticking().now().timestamp() - seconds_ago, **more)
+
+
+def kept(inbox: SqliteInbox) -> list[tuple[Kind, int, str]]:
+    return [(each.kind, each.count, each.status) for each in inbox.after(0, most=10)]
+
+
+def test_one_that_gave_a_sign_of_life_is_left_alone(inbox: SqliteInbox) -> None:
+    transport = Scripted(refused(500))
+    assert look(inbox, transport, heard(61), every=0) == []
+    assert transport.sent == []
+
+
+def test_a_silent_one_is_asked_for_its_status_and_the_answer_goes_through_the_inbox(inbox: SqliteInbox) -> None:
+    """A5.10: what the server counted since shows what never came"""
+    transport = Scripted(ok(status("active", 23)))
+    assert look(inbox, transport, heard(300)) == ["active"]
+    assert urls(transport.sent) == [f"GET {BASE}/Subscription/s/$status"]
+    assert kept(inbox) == [(Kind.QUERY_STATUS, 23, "active")]
+
+
+@pytest.mark.parametrize("word", ["off", "error"])
+def test_one_that_was_switched_off_is_revived_only_after_the_search_is_sure(inbox: SqliteInbox, word: str) -> None:
+    """A5.10: recover data first"""
+    kept_when_revived: list[int] = []
+
+    class Watching(Scripted):
+        def send(self, request: Any, *, seconds: float) -> Response:
+            if request.method == "PUT":
+                kept_when_revived.append(len(inbox.after(0, most=10)))
+            return super().send(request, seconds=seconds)
+
+    transport = Watching(ok(status(word, 20)), ok({**SUBSCRIPTION, "status": word}), ok(SUBSCRIPTION))
+    assert look(inbox, transport, heard(300)) == [word, "reactivated"]
+    assert kept(inbox) == [(Kind.QUERY_STATUS, 20, word), (Kind.PING, -1, "")]
+    assert kept_when_revived == [2]
+    sent = transport.sent[-1]
+    assert (sent.method, sent.headers["If-Match"]) == ("PUT", 'W/"3"')
+    assert json.loads(sent.body)["status"] == "requested"
+
+
+def test_a_server_without_status_operation_is_asked_for_the_resource(inbox: SqliteInbox) -> None:
+    transport = Scripted(refused(404), ok({**SUBSCRIPTION, "status": "active"}))
+    assert look(inbox, transport, heard(300)) == ["active"]
+    assert kept(inbox) == [(Kind.QUERY_STATUS, -1, "active")]
+
+
+def test_one_that_is_gone_is_told_and_nothing_is_made_up(inbox: SqliteInbox) -> None:
+    assert look(inbox, Scripted(refused(404)), heard(300)) == ["gone"]
+    assert kept(inbox) == []
+
+
+def test_a_server_that_does_not_answer_is_asked_next_time(inbox: SqliteInbox) -> None:
+    lost = ServerError("no answer came", code="unreachable")
+    assert look(inbox, Scripted(lost), heard(300)) == ["failed"]
+    assert kept(inbox) == []
+
+
+def test_the_classic_rest_hook_that_names_nobody_is_not_asked_after(inbox: SqliteInbox) -> None:
+    transport = Scripted(refused(500))
+    assert look(inbox, transport, Watched(reference="", heard_at=1)) == []
+    assert transport.sent == []
+
+
+def test_one_that_ends_soon_is_renewed(inbox: SqliteInbox) -> None:
+    """The clock stands on the full hour, when that is looked at."""
+    end = (Ticking().now() + timedelta(hours=5)).isoformat()
+    ending = ok({**SUBSCRIPTION, "end": end})
+    transport = Scripted(ending, ending, ok(SUBSCRIPTION))
+    assert look(inbox, transport, heard(10), life=timedelta(days=9)) == ["renewed"]
+    assert json.loads(transport.sent[-1].body)["end"] == (Ticking().now() + timedelta(days=9)).isoformat()
