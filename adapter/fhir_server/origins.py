@@ -10,19 +10,26 @@ from adapter.errors import ServerError, SettingsInvalid
 
 _PORTS = {"http": 80, "https": 443}
 # "Ids can be up to 64 characters long" of letters, digits, hyphen and dot (hl7.org/fhir/R4/datatypes.html#id).
-_REFERENCE = re.compile(r"[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}(/_history/[A-Za-z0-9\-.]{1,64})?", re.ASCII)
+_ID = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9\-.]{1,64}"
+_REFERENCE = re.compile(rf"[A-Z][A-Za-z]+/{_ID}(?:/_history/{_ID})?", re.ASCII)
+# Where else two readers may see two hosts: for "https://evil.example\@host/" urlsplit says "host" and urllib3 connects
+# to "evil.example". Nor does an address bring credentials of its own: requests would send them instead of ours.
+_AUTHORITY = re.compile(r"[A-Za-z0-9.\-_]+(?::\d+)?|\[[0-9A-Fa-f:.]+\](?::\d+)?", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 Origin = tuple[str, str, int]
 
 
 def origin(url: str) -> Origin | None:
-    """Scheme, host and port, the default port said; ``None`` for what is no http URL."""
+    """Scheme, host and port, the default port said; ``None`` for what is no http URL, or not one to every reader."""
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
         return None
-    if parts.scheme not in _PORTS or not parts.hostname:
+    if parts.scheme not in _PORTS or not parts.hostname or not _AUTHORITY.fullmatch(parts.netloc):
+        return None
+    if _CONTROL.search(url):
         return None
     return parts.scheme, parts.hostname.lower(), port or _PORTS[parts.scheme]
 
@@ -39,12 +46,11 @@ def service_base(url: str, *, allow_http: bool) -> str:
     Raises:
         SettingsInvalid: It is no http URL, holds credentials, or is plain http to another machine.
     """
-    parts = urlsplit(url)
-    found = origin(url)
-    if found is None or parts.query or parts.fragment:
-        raise SettingsInvalid("--server: expected the base address of a FHIR server, such as https://host/fhir")
-    if parts.username or parts.password:
+    if "@" in url:
         raise SettingsInvalid("--server: no credentials in the address; set the kind of authorisation instead")
+    found = origin(url)
+    if found is None or "?" in url or "#" in url:
+        raise SettingsInvalid("--server: expected the base address of a FHIR server, such as https://host/fhir")
     if found[0] == "http" and not allow_http and not is_loopback(found[1]):
         raise SettingsInvalid("--server: plain http would carry patients' data unprotected; use https, or --allow-http")
     return url.rstrip("/")
@@ -80,7 +86,11 @@ def followed(link: str, asked: str) -> str:
     Raises:
         ServerError: It leaves the server's origin; it is not followed and no token goes there.
     """
-    url = urljoin(asked, link)
-    if not is_same_origin(url, asked):
+    try:
+        url = urljoin(asked, link)
+    except ValueError:
+        url = ""
+    # It is looked for in the link, since joining removes it.
+    if _CONTROL.search(link) or not is_same_origin(url, asked):
         raise ServerError("a link leads to another server; it was not followed", code="cross-origin-link")
     return url
