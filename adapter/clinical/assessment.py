@@ -11,7 +11,6 @@ import msgspec
 
 from adapter.clinical.patient import Patient
 from adapter.clinical.results import MarkerResult, RiskFactor
-from adapter.clinical.values import Value
 from adapter.problems import Problem
 
 
@@ -119,7 +118,7 @@ class Evidence(msgspec.Struct, frozen=True, gc=False):
     reading: str = ""
 
 
-class Assessment(Value):
+class Assessment(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The whole answer for one patient at one moment. Not assessable is an assessment with reasons.
 
     Attributes:

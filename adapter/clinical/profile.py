@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
+import msgspec
+
 from adapter.clinical.patient import Patient
 from adapter.clinical.results import MarkerResult, RiskFactor
-from adapter.clinical.values import Value
 
 
 class Menopause(StrEnum):
@@ -20,7 +21,7 @@ class Menopause(StrEnum):
     NOT_APPLICABLE = "not-applicable"
 
 
-class PatientProfile(Value):
+class PatientProfile(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The newest usable result per marker, the recorded risk factors, and the age at ``as_of``.
 
     Attributes:

@@ -54,9 +54,12 @@ def without_duplicates(results: Sequence[MarkerResult]) -> tuple[list[MarkerResu
     kept: list[MarkerResult] = []
     aside: list[Problem] = []
     groups: dict[tuple[str, str, str], list[MarkerResult]] = {}
-    for result in sorted(results, key=lambda result: (result.resource, _part(result))):
-        groups.setdefault((result.marker, result.resource, _part(result)), []).append(result)
-    for group in groups.values():
+    for result in results:
+        groups.setdefault((result.resource, _part(result), result.marker), []).append(result)
+    for _, group in sorted(groups.items(), key=lambda item: item[0]):
+        if len(group) == 1:
+            kept += group
+            continue
         newest = max(group, key=_version_order)
         equal = [result for result in group if _version_order(result) == _version_order(newest)]
         if len({_reading(result) for result in equal}) > 1:
@@ -71,6 +74,8 @@ def without_duplicates(results: Sequence[MarkerResult]) -> tuple[list[MarkerResu
 
 def newest_usable(results: Sequence[MarkerResult], *, use_issued: bool) -> tuple[MarkerResult | None, list[Problem]]:
     """The newest of several dated results of one marker, and why each other one was not chosen."""
+    if len(results) == 1:
+        return results[0], []
     ordered, unordered = _orderable(results, use_issued=use_issued)
     if not ordered:
         return None, unordered
@@ -151,6 +156,9 @@ def _version_order(result: MarkerResult) -> tuple[float, int]:
 
 def _collapsed(results: list[MarkerResult], aside: list[Problem]) -> tuple[list[MarkerResult], list[Problem]]:
     """Collapse results of different resources that carry the same business identifier, time and value."""
+    identifiers = [identifier for result in results for identifier in result.identifiers]
+    if len(identifiers) == len(set(identifiers)):
+        return results, aside
     seen: set[tuple[object, ...]] = set()
     kept: list[MarkerResult] = []
     for result in results:

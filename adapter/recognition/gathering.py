@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -54,7 +54,7 @@ def gather(
     current, history, choice_aside = _chosen(unique, knowledge, as_of, options)
     age = age_at(patient.birth_date, as_of)
     menopause, assumed = _menopause(patient, age, kept_factors, as_of, knowledge)
-    profile = PatientProfile.model_construct(
+    profile = PatientProfile(
         patient=patient,
         as_of=as_of,
         age=age,
@@ -89,9 +89,13 @@ def _chosen(
     current: list[MarkerResult] = []
     aside: list[Problem] = []
     history: dict[str, tuple[MarkerResult, ...]] = {}
+    oldest: dict[int, datetime] = {}
     for (marker, _), group in sorted(groups.items()):
         history[marker] = _oldest_first((*history.get(marker, ()), *group), options)
-        fresh, old = _fresh(group, knowledge, as_of, options)
+        months = knowledge.markers[marker].max_age_months
+        if months is not None and months not in oldest:
+            oldest[months] = months_before(as_of, months)
+        fresh, old = (group, []) if months is None else _fresh(group, months, oldest[months], options)
         chosen, problems = newest_usable(fresh, use_issued=options.use_issued)
         aside += [*old, *problems]
         if chosen is not None:
@@ -100,19 +104,15 @@ def _chosen(
 
 
 def _fresh(
-    group: Sequence[MarkerResult], knowledge: Knowledge, as_of: datetime, options: RecognitionOptions
+    group: Sequence[MarkerResult], months: int, oldest: datetime, options: RecognitionOptions
 ) -> tuple[list[MarkerResult], list[Problem]]:
-    months = knowledge.markers[group[0].marker].max_age_months
-    if months is None:
-        return list(group), []
-    oldest = months_before(as_of, months)
     fresh: list[MarkerResult] = []
     old: list[MarkerResult] = []
     for result in group:
         time = time_of(result, use_issued=options.use_issued)
         is_fresh = time is not None and time.latest >= oldest and (time.earliest >= oldest or time.day >= oldest.date())
         (fresh if is_fresh else old).append(result)
-    return fresh, _too_old(old, months, options)
+    return fresh, _too_old(old, months, options) if old else []
 
 
 def _too_old(old: Sequence[MarkerResult], months: int, options: RecognitionOptions) -> list[Problem]:
@@ -135,7 +135,9 @@ def _dated(result: MarkerResult, options: RecognitionOptions, newest: datetime |
     return f" of {time.text}" if time and time.latest == newest else ""
 
 
-def _oldest_first(results: Iterable[MarkerResult], options: RecognitionOptions) -> tuple[MarkerResult, ...]:
+def _oldest_first(results: Sequence[MarkerResult], options: RecognitionOptions) -> tuple[MarkerResult, ...]:
+    if len(results) == 1:
+        return tuple(results)
     return tuple(sorted(results, key=lambda result: _latest(result, options)))
 
 

@@ -6,6 +6,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -226,4 +227,4 @@ def test_what_may_be_worse_is_said(risk: list[Any], menopause: Menopause) -> Non
 
 
 def _without_evidence(answer: Assessment) -> Assessment:
-    return answer.model_copy(update={"evidence": ()})
+    return msgspec.structs.replace(answer, evidence=())
