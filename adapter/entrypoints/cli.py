@@ -92,6 +92,8 @@ _LATER: dict[str, tuple[str, str]] = {
         "Run a FHIR server with patients on this machine, to try things.",
     ),
     "settings": ("adapter.entrypoints.cli_settings:settings", "Show every setting and where it came from."),
+    "serve": ("adapter.entrypoints.cli_service:serve", "Be told by a server what changed, assess, and write back."),
+    "inbox": ("adapter.entrypoints.cli_service:inbox", "See what notifications led to and could not be done."),
     "status": ("adapter.entrypoints.cli_ledger:status", "Show what was written, what was given up, and why."),
     "subscribe": ("adapter.entrypoints.cli_subscriptions:subscribe", "Have the server tell us what changed."),
     "upload": ("adapter.entrypoints.cli_bulk:upload", "Write to a server what was made of an export."),

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from adapter.errors import InboxUnusable
+
+if sys.platform != "win32":
+    import fcntl
 
 # Strict tables came with 3.37 (sqlite.org/stricttables.html).
 _OLDEST_SQLITE = (3, 37, 0)
@@ -105,6 +109,30 @@ class File:
             if advice is None:
                 raise
             raise InboxUnusable(f"{self._path}: {advice}") from error
+
+
+def held(path: Path) -> int | None:
+    """Make this process the only one that works a file off, until it ends or closes what this gives.
+
+    Where the system has no such locks there is nothing to close, and the operator must see to it.
+
+    Raises:
+        InboxUnusable: Another process does.
+    """
+    if sys.platform == "win32":
+        return None
+    _make_private(path)
+    try:
+        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE)
+    except OSError as error:
+        raise InboxUnusable(f"{path}: {error.strerror}; let this user write its folder") from error
+    try:
+        # Held by the open file, and so gone with the process however it ends.
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise InboxUnusable(f"{path}: another process works it off; end it, or name another inbox") from error
+    return lock
 
 
 def _connect(path: Path) -> sqlite3.Connection:

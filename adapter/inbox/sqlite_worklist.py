@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from adapter.inbox.files import File
+from adapter.inbox.files import File, held
 from adapter.inbox.numbering import Numbers
 from adapter.inbox.worklist import Ended, Ending, Letter, Note, Task, Turn, Watched, Wish
 
@@ -88,12 +89,17 @@ _CURSOR = "cursor"
 class SqliteWorklist:
     """Keeps what is to be done in a file; see ``Worklist``."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_worker: bool = False) -> None:
         """Open or make the file.
 
+        Args:
+            path: The file.
+            is_worker: Work it off: only one process may.
+
         Raises:
-            InboxUnusable: The file cannot serve.
+            InboxUnusable: The file cannot serve, or another process works it off.
         """
+        self._lock = held(path) if is_worker else None
         self._file = File(path, application=_APPLICATION, steps=(_FIRST,))
 
     def cursor(self) -> int:
@@ -176,6 +182,9 @@ class SqliteWorklist:
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
 
 def _wish(connection: sqlite3.Connection, wishes: Iterable[Wish]) -> None:

@@ -22,6 +22,7 @@ class GroupCommit:
         self._inbox, self._stored = inbox, stored
         self._waiting: list[tuple[Sequence[Arrival], asyncio.Future[None]]] = []
         self._is_writing = False
+        self.fault = ""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="inbox")
 
     async def store(self, arrivals: Sequence[Arrival]) -> None:
@@ -64,6 +65,7 @@ class GroupCommit:
         written: asyncio.Future[int],
     ) -> None:
         error = written.exception()
+        self.fault = "" if error is None else str(error) if isinstance(error, InboxUnusable) else type(error).__name__
         for _, done in batch:
             # Its sender may have hung up.
             if done.done():
@@ -71,7 +73,7 @@ class GroupCommit:
             if error is None:
                 done.set_result(None)
             else:
-                done.set_exception(error)
+                done.set_exception(InboxUnusable(self.fault))
         if error is None:
             self._stored(sum(len(several) for several, _ in batch), written.result())
         if self._waiting:

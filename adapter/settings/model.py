@@ -104,6 +104,14 @@ class Settings(BaseModel):
     secret_file: _Path | None = Field(None, description="File with that secret.")
     window_seconds: _Seconds = Field(5, description="How long to gather notifications of one patient.")
     notification_tries: _Tries = Field(8, description="How often to try a notified patient before setting it aside.")
+    secret_header: str = Field("authorization", description="The header of a notification that brings the secret.")
+    subscriptions: tuple[str, ...] = Field(
+        (), description="The only ones to listen to, as Subscription/1; default: those the server says lead to us."
+    )
+    take_transactions: bool = Field(False, description="Take notifications of type transaction, as HAPI sends for R5.")
+    gap_seconds: _Seconds = Field(10, description="How long to wait for a missing event before asking for it.")
+    search_interval_seconds: _Seconds = Field(15, description="The fewest seconds between two searches for changes.")
+    sweep_seconds: _Seconds = Field(3600, description="Search for changes at least so often, for what nobody told us.")
 
     _origins: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
@@ -176,5 +184,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         *("page_size", "search", "search_pages", "search_bytes", "search_seconds", "answer_bytes"),
         *("request_seconds", "connect_seconds", "retry_tries", "retry_seconds"),
     ),
-    "notifications": ("listen", "inbox", "secret", "secret_file", "window_seconds", "notification_tries"),
+    "notifications": (
+        *("listen", "inbox", "secret", "secret_file", "secret_header", "subscriptions", "take_transactions"),
+        *("window_seconds", "notification_tries", "gap_seconds", "search_interval_seconds", "sweep_seconds"),
+    ),
 }
