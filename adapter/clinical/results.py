@@ -71,7 +71,7 @@ class ReportedOther(msgspec.Struct, frozen=True, gc=False):
 ReportedValue = ReportedQuantity | ReportedRange | ReportedRatio | ReportedText | ReportedOther | Concept
 
 
-class ReferenceRange(msgspec.Struct, frozen=True, gc=False):
+class ReferenceRange(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """One referenceRange as received; ``type`` empty means normal. ``text_only`` ranges are shown, never parsed."""
 
     low: ReportedQuantity | None = None

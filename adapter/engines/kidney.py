@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 
 import msgspec
 
@@ -73,10 +74,21 @@ def kidney_of(profile: PatientProfile, knowledge: Knowledge) -> Kidney:
 
 def ckd_epi_2021(creatinine: Decimal, age: int, sex: Sex) -> Decimal:
     """The eGFR in mL/min/1.73 m² from serum creatinine in mg/dL (Inker 2021), unrounded."""
+    egfr = _by_creatinine(creatinine, sex) * _by_age(age)
+    return egfr * Decimal("1.012") if sex is Sex.FEMALE else egfr
+
+
+# To raise decimals to powers takes longer than the rest of an assessment, and a laboratory's values recur.
+@lru_cache(maxsize=4096)
+def _by_creatinine(creatinine: Decimal, sex: Sex) -> Decimal:
     kappa, alpha = (Decimal("0.7"), Decimal("-0.241")) if sex is Sex.FEMALE else (Decimal("0.9"), Decimal("-0.302"))
     ratio, one = creatinine / kappa, Decimal(1)
-    egfr = 142 * min(ratio, one) ** alpha * max(ratio, one) ** Decimal("-1.200") * Decimal("0.9938") ** age
-    return egfr * Decimal("1.012") if sex is Sex.FEMALE else egfr
+    return 142 * min(ratio, one) ** alpha * max(ratio, one) ** Decimal("-1.200")
+
+
+@lru_cache(maxsize=256)
+def _by_age(age: int) -> Decimal:
+    return Decimal("0.9938") ** age
 
 
 def kidney_scores(kidney: Kidney, profile: PatientProfile) -> list[Score]:

@@ -56,19 +56,31 @@ def read_against(value: Interval, limits: AppliedLimits | None) -> Reading:
     return Reading(is_low, is_high, limits)
 
 
+class _Asked(msgspec.Struct, frozen=True, gc=False):
+    """What the limits of a result depend on: the same in every result of one assay and every patient of one kind."""
+
+    marker: str
+    unit: str
+    assay: str
+    ranges: tuple[ReferenceRange, ...]
+    sex: Sex | None
+    age: int | None
+    menopause: Menopause
+
+
 def limits_for(result: MarkerResult, profile: PatientProfile, knowledge: Knowledge) -> AppliedLimits | None:
     """The limits of the strongest authority that has any for this result and this patient."""
-    known = _from_mappings(result, profile, knowledge)
-    if known is not None and known.authority is Authority.SITE:
-        return known
-    return _reported(result, profile, knowledge) or known
+    limits = knowledge.remembered(_limits)(_asked(result, profile))
+    if limits is None or limits.authority is not Authority.REPORT:
+        return limits
+    return msgspec.structs.replace(limits, source=f"referenceRange of {result.resource}")
 
 
 def young_adult_limits(
     result: MarkerResult, profile: PatientProfile, knowledge: Knowledge
 ) -> tuple[Decimal, Decimal] | None:
     """The young-adult (premenopausal) interval in the mappings for this marker; a report's own range may be another."""
-    known = _from_mappings(result, profile, knowledge)
+    known = _from_mappings(_asked(result, profile), knowledge)
     if known is None or known.low is None or known.high is None:
         return None
     return known.low, known.high
@@ -76,23 +88,48 @@ def young_adult_limits(
 
 def threshold(marker: str, purpose: str, profile: PatientProfile, knowledge: Knowledge) -> AppliedLimits | None:
     """A named threshold of the decision table for this patient; the site's own before the literature's."""
+    sex, age, menopause = profile.patient.sex, profile.age, profile.menopause
     known = knowledge.limits_of(marker, purpose)
-    return next((shown for limit, shown in known if not limit.assay and _is_for(limit, profile)), None)
+    return next((shown for limit, shown in known if not limit.assay and _is_for(limit, sex, age, menopause)), None)
 
 
-def _from_mappings(result: MarkerResult, profile: PatientProfile, knowledge: Knowledge) -> AppliedLimits | None:
+def _asked(result: MarkerResult, profile: PatientProfile) -> _Asked:
+    return _Asked(
+        result.marker,
+        result.unit,
+        result.assay,
+        result.reference_ranges,
+        profile.patient.sex,
+        profile.age,
+        profile.menopause,
+    )
+
+
+def _limits(asked: _Asked, knowledge: Knowledge) -> AppliedLimits | None:
+    known = _from_mappings(asked, knowledge)
+    if known is not None and known.authority is Authority.SITE:
+        return known
+    return _reported(asked, knowledge) or known
+
+
+def _from_mappings(asked: _Asked, knowledge: Knowledge) -> AppliedLimits | None:
     """The first reference limits, the site's own before the literature's, that are for this patient and this assay."""
-    assay = result.assay.lower()
-    known = knowledge.limits_of(result.marker, REFERENCE)
-    return next((shown for limit, shown in known if limit.assay.lower() in assay and _is_for(limit, profile)), None)
+    assay = asked.assay.lower()
+    known = knowledge.limits_of(asked.marker, REFERENCE)
+    fitting = (shown for limit, shown in known if limit.assay.lower() in assay and _is_for(limit, *_person(asked)))
+    return next(fitting, None)
 
 
-def _is_for(limit: Limit, profile: PatientProfile) -> bool:
-    if limit.sex and limit.sex != profile.patient.sex:
+def _person(asked: _Asked) -> tuple[Sex | None, int | None, Menopause]:
+    return asked.sex, asked.age, asked.menopause
+
+
+def _is_for(limit: Limit, sex: Sex | None, age: int | None, menopause: Menopause) -> bool:
+    if limit.sex and limit.sex != sex:
         return False
-    if limit.menopause and _MENOPAUSE[limit.menopause] is not profile.menopause:
+    if limit.menopause and _MENOPAUSE[limit.menopause] is not menopause:
         return False
-    return _age_within(profile.age, limit.age_low, limit.age_high)
+    return _age_within(age, limit.age_low, limit.age_high)
 
 
 def _age_within(age: int | None, low: Decimal | int | None, high: Decimal | int | None) -> bool:
@@ -101,21 +138,19 @@ def _age_within(age: int | None, low: Decimal | int | None, high: Decimal | int 
     return age is not None and (low is None or age >= low) and (high is None or age <= high)
 
 
-def _reported(result: MarkerResult, profile: PatientProfile, knowledge: Knowledge) -> AppliedLimits | None:
+def _reported(asked: _Asked, knowledge: Knowledge) -> AppliedLimits | None:
     """The result's own range; none where several that fit say different things."""
-    fitting = [found for r in result.reference_ranges if (found := _reported_range(r, result, profile, knowledge))]
+    fitting = [found for given in asked.ranges if (found := _reported_range(given, asked, knowledge))]
     narrow = [limits for limits, is_specific in fitting if is_specific] or [limits for limits, _ in fitting]
     different = {(limits.low, limits.high) for limits in narrow}
     return narrow[0] if len(different) == 1 else None
 
 
-def _reported_range(
-    given: ReferenceRange, result: MarkerResult, profile: PatientProfile, knowledge: Knowledge
-) -> tuple[AppliedLimits, bool] | None:
+def _reported_range(given: ReferenceRange, asked: _Asked, knowledge: Knowledge) -> tuple[AppliedLimits, bool] | None:
     """One referenceRange as limits, and whether it names this patient's group; ``None`` where it cannot be used."""
-    if not _is_normal(given.type) or not _is_about(given, profile):
+    if not _is_normal(given.type) or not _is_about(given, asked):
         return None
-    low, high = _amount(given.low, result, knowledge), _amount(given.high, result, knowledge)
+    low, high = _amount(given.low, asked.marker, knowledge), _amount(given.high, asked.marker, knowledge)
     # "low or high or text" (obs-3); a range with an end we cannot read is not used at all.
     ends_lost = (low is None) != (given.low is None) or (high is None) != (given.high is None)
     if ends_lost or (low is None and high is None) or (low is not None and high is not None and low > high):
@@ -123,9 +158,9 @@ def _reported_range(
     limits = AppliedLimits(
         low=low,
         high=high,
-        unit=result.unit,
+        unit=asked.unit,
         authority=Authority.REPORT,
-        source=f"referenceRange of {result.resource}",
+        source="referenceRange",
         sureness=Sureness.VERIFIED.value,
         text=interval_text(_value(given.low), _value(given.high), _unit(given.low) or _unit(given.high)),
     )
@@ -138,13 +173,13 @@ def _is_normal(meaning: Concept) -> bool:
     return any(coding.code == _NORMAL for coding in meaning.codings)
 
 
-def _is_about(given: ReferenceRange, profile: PatientProfile) -> bool:
+def _is_about(given: ReferenceRange, asked: _Asked) -> bool:
     """Whether the range says it is for a group this patient is known to belong to, or is for everybody."""
     for group in given.applies_to:
         sexes = {_SEXES[coding.code] for coding in group.codings if coding.code in _SEXES}
-        if sexes != {profile.patient.sex}:
+        if sexes != {asked.sex}:
             return False
-    return given.age is None or _is_of_age(given.age, profile.age)
+    return given.age is None or _is_of_age(given.age, asked.age)
 
 
 def _is_of_age(given: ReportedRange, age: int | None) -> bool:
@@ -154,12 +189,12 @@ def _is_of_age(given: ReportedRange, age: int | None) -> bool:
     return _age_within(age, _value(given.low), _value(given.high))
 
 
-def _amount(given: ReportedQuantity | None, result: MarkerResult, knowledge: Knowledge) -> Decimal | None:
+def _amount(given: ReportedQuantity | None, marker: str, knowledge: Knowledge) -> Decimal | None:
     if given is None or given.value is None or given.comparator:
         return None
     unit = _unit(given)
     alias = knowledge.unit_aliases.get(unit)
-    factor = knowledge.unit_factors.get(result.marker, {}).get(alias.unit if alias else unit)
+    factor = knowledge.unit_factors.get(marker, {}).get(alias.unit if alias else unit)
     return None if factor is None else given.value * factor.factor
 
 

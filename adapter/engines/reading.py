@@ -52,7 +52,7 @@ def disagreements(evidence: Iterable[Evidence]) -> tuple[Problem, ...]:
         Problem(
             ProblemCode.INTERPRETATION_DIFFERS,
             item.result.where,
-            f"{item.result.marker}: the laboratory says {', '.join(coding.code for coding in item.result.interpretation)}, "
+            f"{item.result.marker}: the laboratory says {', '.join(each.code for each in item.result.interpretation)}, "
             f"against {item.limits.text} it is {item.reading}",
             "our reading was used, and the laboratory's stays as it is",
             item.result.resource,
