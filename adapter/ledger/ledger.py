@@ -6,33 +6,19 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
+from adapter.ledger import rows
 from adapter.ledger.database import Database
 from adapter.ledger.entries import GIVEN_UP, UNFINISHED, Count, Entry, Lease, Progress, State
+from adapter.ledger.presence import Presence, is_gone
 
-_COLUMNS = "server, key, patient, state, evidence, written, attempts, reason, replaces, updated_at"
 _PATIENCE = 30.0
 
-_PUT = f"""
-    INSERT INTO entry ({_COLUMNS}, turn) VALUES (
-        :server, :key, :patient, :state, :evidence, :written, :attempts, :reason, :replaces, :updated_at,
-        (SELECT coalesce(max(turn), 0) + 1 FROM entry WHERE server = :server AND patient = :patient)
-    )
-    ON CONFLICT (server, key) DO UPDATE SET
-        patient = excluded.patient, state = excluded.state, evidence = excluded.evidence, written = excluded.written,
-        attempts = excluded.attempts, reason = excluded.reason, replaces = excluded.replaces,
-        updated_at = excluded.updated_at, turn = excluded.turn
-    RETURNING id
-"""  # noqa: S608 - the columns are ours
-_SAME = "SELECT 1 FROM entry WHERE server = ? AND key = ? AND patient = ? AND state = ? AND evidence = ?"
-# Touches no index, for it is done after each resource that is safely on the server.
-_GO_ON = """
-    UPDATE entry SET
-        written = :written, attempts = :attempts, reason = :reason, replaces = :replaces, updated_at = :updated_at
-    WHERE server = :server AND key = :key
+_CLAIM = """
+    INSERT INTO lease (server, patient, owner, process, until) VALUES (?1, ?2, ?3, ?4, ?5)
+    ON CONFLICT (server, patient) DO UPDATE SET
+        owner = excluded.owner, process = excluded.process, until = excluded.until
+    WHERE lease.owner = excluded.owner OR lease.until <= ?6
 """
 
 
@@ -50,8 +36,9 @@ class Ledger:
         Raises:
             LedgerUnusable: The file cannot serve; here, and from every method, the text says what to do.
         """
-        self._clock = clock
+        self._path, self._clock = path, clock
         self._database = Database(path, patience=patience)
+        self._presence = Presence(path)
 
     def close(self) -> None:
         """Close the file; only when no thread is at work on it."""
@@ -69,21 +56,31 @@ class Ledger:
             server: The server's base address.
             patient: ``Patient/1``.
             owner: One worker: no two threads or processes have the same.
-            seconds: How long nobody else may take it, should this process die.
+            seconds: How long nobody else may take it; should this process die, not even that long.
         """
+        if self._taken(server, patient, owner=owner, seconds=seconds):
+            return True
+        holder = self._holder(server, patient)
+        if not is_gone(self._path, holder):
+            return False
+        with self._database.writing(durable=False) as connection:
+            connection.execute("DELETE FROM lease WHERE process = ?", (holder,))
+        return self._taken(server, patient, owner=owner, seconds=seconds)
+
+    def _taken(self, server: str, patient: str, *, owner: str, seconds: float) -> bool:
         now = self._clock()
-        values = (server, patient, owner, _stamp(now + timedelta(seconds=seconds)), _stamp(now))
+        until = _stamp(now + timedelta(seconds=seconds))
         # Not durable: with the power went the worker too.
         with self._database.writing(durable=False) as connection:
-            taken = connection.execute(
-                """
-                INSERT INTO lease (server, patient, owner, until) VALUES (?1, ?2, ?3, ?4)
-                ON CONFLICT (server, patient) DO UPDATE SET owner = excluded.owner, until = excluded.until
-                WHERE lease.owner = excluded.owner OR lease.until <= ?5
-                """,
-                values,
-            )
+            taken = connection.execute(_CLAIM, (server, patient, owner, self._presence.name, until, _stamp(now)))
             return taken.rowcount == 1
+
+    def _holder(self, server: str, patient: str) -> str:
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT process FROM lease WHERE server = ? AND patient = ?", (server, patient)
+            ).fetchone()
+        return row[0] if row else ""
 
     def release(self, server: str, patient: str, *, owner: str) -> None:
         """Let a patient go; nothing happens where somebody else has taken over."""
@@ -95,10 +92,10 @@ class Ledger:
     def leases(self) -> list[Lease]:
         """Who is at work now, the longest first to end."""
         with self._database.reading() as connection:
-            rows = connection.execute(
+            found = connection.execute(
                 "SELECT server, patient, owner, until FROM lease WHERE until > ? ORDER BY until", (self._now(),)
             )
-            return [Lease(*row) for row in rows]
+            return [Lease(*row) for row in found]
 
     # How far each assessment is
 
@@ -108,15 +105,14 @@ class Ledger:
         A new state survives the loss of power. What else is new, as what was written so far, survives the death of the
         process; without it the server is asked once more.
         """
-        values = _values(entry, self._now())
+        values = rows.values(entry, self._now())
         with self._database.reading() as connection:
-            known = connection.execute(_SAME, (entry.server, entry.key, entry.patient, entry.state, values["evidence"]))
-            is_news = known.fetchone() is None
+            is_news = rows.is_news(connection, values)
         with self._database.writing(durable=is_news) as connection:
             if is_news:
-                _put(connection, values, entry.evidence)
+                rows.put(connection, values, entry.evidence)
             else:
-                connection.execute(_GO_ON, values)
+                rows.go_on(connection, values)
 
     def entry(self, server: str, key: str) -> Entry | None:
         """What is known of one assessment."""
@@ -137,46 +133,48 @@ class Ledger:
         return self._all(
             "+server = ? AND +state IN (?, ?) AND id IN (SELECT entry FROM evidence WHERE reference = ?) "
             "ORDER BY patient, turn DESC",
-            (server, State.WRITTEN, State.WRITING, _unversioned(reference)),
+            (server, State.WRITTEN, State.WRITING, rows.unversioned(reference)),
         )
 
     def unfinished(self, server: str) -> list[str]:
         """The patients whose assessment was begun and not brought to an end, or is to be tried again."""
         with self._database.reading() as connection:
-            rows = connection.execute(
+            found = connection.execute(
                 f"SELECT patient FROM entry WHERE server = ? AND state IN ({_marks(UNFINISHED)})",  # noqa: S608
                 (server, *UNFINISHED),
             )
-            return sorted({patient for (patient,) in rows})
+            return sorted({patient for (patient,) in found})
 
     def entries(
         self, *, states: Sequence[State] = (), server: str = "", patient: str = "", limit: int = -1
     ) -> list[Entry]:
         """Entries, the last recorded first; all of them, unless a state, server or patient is named."""
         where, values = _chosen(state=states, server=[server] * bool(server), patient=[patient] * bool(patient))
-        return self._all(f"{where} ORDER BY updated_at DESC, turn DESC, key LIMIT ?", (*values, limit))
+        # Of one patient the order is known without a clock.
+        order = "turn DESC" if patient else "updated_at DESC, turn DESC"
+        return self._all(f"{where} ORDER BY {order}, key LIMIT ?", (*values, limit))
 
     def counts(self, server: str = "") -> dict[State, int]:
         """How many entries are in each state; states without any are left out."""
         where, values = _chosen(server=[server] * bool(server))
         with self._database.reading() as connection:
-            rows = connection.execute(f"SELECT state, count(*) FROM entry WHERE {where} GROUP BY state", values)  # noqa: S608
-            return {State(state): count for state, count in rows}
+            found = connection.execute(f"SELECT state, count(*) FROM entry WHERE {where} GROUP BY state", values)  # noqa: S608
+            return {State(state): count for state, count in found}
 
     def reasons(self) -> list[Count]:
         """How many entries of each server are in each state for each reason, the most frequent first."""
         with self._database.reading() as connection:
-            rows = connection.execute(
+            found = connection.execute(
                 "SELECT server, state, reason, count(*) AS number FROM entry GROUP BY server, state, reason "
                 "ORDER BY server, number DESC, state, reason"
             )
-            return [Count(server, State(state), reason, number) for server, state, reason, number in rows]
+            return [Count(server, State(state), reason, number) for server, state, reason, number in found]
 
     def retry(self, *, keys: Sequence[str] = (), patient: str = "", dry_run: bool = False) -> list[Entry]:
         """Let what was given up be tried again, and say what it was; everything, unless keys or a patient are named."""
         where, values = _chosen(state=GIVEN_UP, key=keys, patient=[patient] * bool(patient))
         with self._database.writing() as connection:
-            found = _entries(connection, f"{where} ORDER BY patient, key", values)
+            found = rows.found(connection, f"{where} ORDER BY patient, key", values)
             if not dry_run:
                 # Whose writing was tried may be on the server, though no answer said so.
                 connection.execute(
@@ -201,8 +199,8 @@ class Ledger:
         where = f"updated_at < ? AND state NOT IN ({_marks(kept)})"
         values = (_stamp(before), *kept)
         with self._database.writing() as connection:
-            rows = connection.execute(f"SELECT state, count(*) FROM entry WHERE {where} GROUP BY state", values)  # noqa: S608
-            counts = {State(state): count for state, count in rows}
+            found = connection.execute(f"SELECT state, count(*) FROM entry WHERE {where} GROUP BY state", values)  # noqa: S608
+            counts = {State(state): count for state, count in found}
             if not dry_run:
                 connection.execute(f"DELETE FROM entry WHERE {where}", values)  # noqa: S608
                 connection.execute("DELETE FROM lease WHERE until <= ?", (self._now(),))
@@ -241,8 +239,8 @@ class Ledger:
     def pending(self, run: int) -> list[str]:
         """The patients of a run that are still to do."""
         with self._database.reading() as connection:
-            rows = connection.execute("SELECT patient FROM pending WHERE run = ? ORDER BY patient", (run,))
-            return [patient for (patient,) in rows]
+            found = connection.execute("SELECT patient FROM pending WHERE run = ? ORDER BY patient", (run,))
+            return [patient for (patient,) in found]
 
     def settle(self, run: int, patient: str) -> None:
         """A patient is done: written, or recorded with the reason why not."""
@@ -285,11 +283,11 @@ class Ledger:
     def progress(self) -> list[Progress]:
         """Every scope with its watermark, and how many patients are pending in it."""
         with self._database.reading() as connection:
-            rows = connection.execute(
+            found = connection.execute(
                 "SELECT server, scope, count(DISTINCT patient) FROM run LEFT JOIN pending ON run = id "
                 "GROUP BY server, scope ORDER BY server, scope"
             ).fetchall()
-        return [Progress(server, scope, self.watermark(server, scope), pending) for server, scope, pending in rows]
+        return [Progress(server, scope, self.watermark(server, scope), pending) for server, scope, pending in found]
 
     def _now(self) -> str:
         return _stamp(self._clock())
@@ -299,55 +297,7 @@ class Ledger:
 
     def _all(self, where: str, values: Sequence[str | int]) -> list[Entry]:
         with self._database.reading() as connection:
-            return _entries(connection, where, values)
-
-
-def _values(entry: Entry, now: str) -> dict[str, str | int]:
-    return {
-        "server": entry.server,
-        "key": entry.key,
-        "patient": entry.patient,
-        "state": entry.state,
-        "evidence": _listed(entry.evidence),
-        "written": _listed(entry.written),
-        "attempts": entry.attempts,
-        "reason": entry.reason,
-        "replaces": entry.replaces,
-        "updated_at": now,
-    }
-
-
-def _put(connection: sqlite3.Connection, values: dict[str, str | int], evidence: Sequence[str]) -> None:
-    known = connection.execute("SELECT evidence FROM entry WHERE server = :server AND key = :key", values).fetchone()
-    row = connection.execute(_PUT, values).fetchone()
-    if known == (values["evidence"],):
-        return
-    connection.execute("DELETE FROM evidence WHERE entry = ?", row)
-    references = {_unversioned(each) for each in evidence}
-    connection.executemany(
-        "INSERT INTO evidence (reference, entry) VALUES (?, ?)", ((each, *row) for each in references)
-    )
-
-
-def _entries(connection: sqlite3.Connection, where: str, values: Sequence[str | int]) -> list[Entry]:
-    rows = connection.execute(f"SELECT {_COLUMNS} FROM entry WHERE {where}", values)  # noqa: S608 - conditions are ours
-    return [_as_entry(row) for row in rows]
-
-
-def _as_entry(row: Sequence[Any]) -> Entry:
-    server, key, patient, state, evidence, written, attempts, reason, replaces, updated_at = row
-    return Entry(
-        server=server,
-        key=key,
-        patient=patient,
-        state=State(state),
-        evidence=_from_listed(evidence),
-        written=_from_listed(written),
-        attempts=attempts,
-        reason=reason,
-        replaces=replaces,
-        updated_at=updated_at,
-    )
+            return rows.found(connection, where, values)
 
 
 def _chosen(**wanted: Sequence[str]) -> tuple[str, list[str]]:
@@ -358,18 +308,6 @@ def _chosen(**wanted: Sequence[str]) -> tuple[str, list[str]]:
 
 def _marks(values: Sequence[str]) -> str:
     return ", ".join("?" * len(values))
-
-
-def _listed(values: Sequence[str]) -> str:
-    return msgspec.json.encode(values).decode()
-
-
-def _from_listed(text: str) -> tuple[str, ...]:
-    return msgspec.json.decode(text, type=tuple[str, ...])
-
-
-def _unversioned(reference: str) -> str:
-    return reference.partition("/_history/")[0]
 
 
 def _stamp(time: datetime) -> str:

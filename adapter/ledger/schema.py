@@ -41,6 +41,8 @@ _FIRST = (
         server TEXT NOT NULL,
         patient TEXT NOT NULL,
         owner TEXT NOT NULL,
+        -- The process behind the owner: with its death the lease ends, whatever it was taken until.
+        process TEXT NOT NULL,
         until TEXT NOT NULL,
         PRIMARY KEY (server, patient)
     ) STRICT, WITHOUT ROWID

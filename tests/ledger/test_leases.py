@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from adapter.ledger import Lease, Ledger
 from tests.ledger.building import OTHER_PATIENT, OTHER_SERVER, PATIENT, SERVER, Clock, ledger_in
@@ -29,8 +37,8 @@ def test_a_released_patient_is_free(ledger: Ledger) -> None:
     assert ledger.claim(SERVER, PATIENT, owner="b", seconds=60)
 
 
-def test_what_a_crashed_process_had_claimed_is_free_after_its_time(ledger: Ledger, clock: Clock) -> None:
-    ledger.claim(SERVER, PATIENT, owner="crashed", seconds=60)
+def test_what_a_process_that_hangs_had_claimed_is_free_after_its_time(ledger: Ledger, clock: Clock) -> None:
+    ledger.claim(SERVER, PATIENT, owner="hangs", seconds=60)
 
     clock.forward(seconds=59)
     assert not ledger.claim(SERVER, PATIENT, owner="b", seconds=60)
@@ -65,3 +73,104 @@ def test_leases_that_still_hold_are_listed(ledger: Ledger, clock: Clock) -> None
     clock.forward(seconds=30)
 
     assert ledger.leases() == [Lease(SERVER, PATIENT, "a", "2026-06-15T08:01:00.000000+00:00")]
+
+
+_CLAIMS = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from tests.ledger.building import SERVER, ledger_in
+ledger = ledger_in(Path(sys.argv[2]))
+for number in range(3):
+    ledger.claim(SERVER, f"Patient/{number}", owner="other", seconds=600)
+print("claimed", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds three patients."""
+    arguments = [sys.executable, "-c", _CLAIMS, str(Path(__file__).resolve().parents[2]), str(tmp_path)]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "claimed\n"
+        yield process
+        process.kill()
+
+
+def test_what_a_living_process_has_claimed_is_its_own(ledger: Ledger, other: subprocess.Popen[str]) -> None:
+    assert not ledger.claim(SERVER, PATIENT, owner="a", seconds=60)
+    assert len(ledger.leases()) == 3
+
+
+def test_what_a_killed_process_had_claimed_is_free_at_once(
+    tmp_path: Path, ledger: Ledger, other: subprocess.Popen[str]
+) -> None:
+    """E45: whoever starts again after a crash need not wait."""
+    other.kill()
+    other.wait()
+
+    assert ledger.claim(SERVER, PATIENT, owner="a", seconds=60)
+    assert [each.owner for each in ledger.leases()] == ["a"]
+    assert len(list(tmp_path.glob("*-alive-*"))) == 1
+
+
+def test_a_process_that_ends_in_order_leaves_no_file_behind(
+    tmp_path: Path, ledger: Ledger, other: subprocess.Popen[str]
+) -> None:
+    assert len(list(tmp_path.glob("*-alive-*"))) == 2
+    other.communicate("end\n")
+
+    assert len(list(tmp_path.glob("*-alive-*"))) == 1
+    assert ledger.claim(SERVER, PATIENT, owner="a", seconds=60)
+
+
+def test_two_ledgers_of_one_process_are_two_workers(tmp_path: Path, ledger: Ledger) -> None:
+    second = ledger_in(tmp_path)
+    assert second.claim(SERVER, PATIENT, owner="second", seconds=60)
+
+    assert not ledger.claim(SERVER, PATIENT, owner="first", seconds=60)
+
+
+def test_a_presence_that_cannot_be_shown_leaves_leases_to_their_time(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsupported(file: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", unsupported)
+    first, second = ledger_in(tmp_path, clock), ledger_in(tmp_path, clock)
+    first.claim(SERVER, PATIENT, owner="first", seconds=60)
+
+    assert not second.claim(SERVER, PATIENT, owner="second", seconds=60)
+    clock.forward(seconds=60)
+    assert second.claim(SERVER, PATIENT, owner="second", seconds=60)
+
+
+def test_where_the_system_has_no_such_locks_the_time_alone_frees_a_patient(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    first, second = ledger_in(tmp_path, clock), ledger_in(tmp_path, clock)
+    first.claim(SERVER, PATIENT, owner="first", seconds=60)
+
+    assert list(tmp_path.glob("*-alive-*")) == []
+    assert not second.claim(SERVER, PATIENT, owner="second", seconds=60)
+    clock.forward(seconds=60)
+    assert second.claim(SERVER, PATIENT, owner="second", seconds=60)
+
+
+def test_what_those_left_behind_who_died_without_a_patient_is_tidied_up_after_a_day(tmp_path: Path) -> None:
+    for name, age in (("young", 3600), ("old", 90_000)):
+        (tmp_path / f"ledger.sqlite-alive-{name}").touch()
+        long_ago = time.time() - age
+        os.utime(tmp_path / f"ledger.sqlite-alive-{name}", (long_ago, long_ago))
+
+    first = ledger_in(tmp_path)
+    second = ledger_in(tmp_path)
+
+    assert not (tmp_path / "ledger.sqlite-alive-old").exists()
+    assert (tmp_path / "ledger.sqlite-alive-young").exists()
+    first.claim(SERVER, PATIENT, owner="first", seconds=60)
+    assert not second.claim(SERVER, PATIENT, owner="second", seconds=60)

@@ -70,6 +70,8 @@ class Agrees(RuleBasedStateMachine):
     def open_anew(self) -> None:
         self.ledger.close()
         self.ledger = ledger_in(Path(self.folder.name), self.clock)
+        # Who held them has gone.
+        self.leases.clear()
 
     @rule(server=servers, patient=patients, owner=owners, hours=st.integers(1, 24))
     def claim(self, server: str, patient: str, owner: str, hours: int) -> None:
