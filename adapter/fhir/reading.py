@@ -98,6 +98,8 @@ _KINDS: Mapping[str, _Kind] = {
     "MedicationAdministration": _MEDICATION,
     "MedicationDispense": _MEDICATION,
 }
+# All others are irrelevant, whatever they say.
+READ_TYPES = frozenset({"Patient", *_KINDS})
 
 
 def read(
