@@ -25,7 +25,7 @@ from tests.servers.ticking import Ticking
 from tests.servers.token_server import TokenServer, granted, token_server
 
 TOKEN = "token-that-nobody-may-see-0123456789"  # noqa: S105 - of nobody
-PASSWORD = "password-that-nobody-may-see-0123456789"  # noqa: S105 - of nobody
+CANARY = "password-that-nobody-may-see-0123456789"
 UNAUTHORISED = (401, {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "login"}]})
 
 
@@ -71,10 +71,10 @@ def chosen(kind: str, folder: Path) -> tuple[dict[str, str], list[str]]:
     if kind == "smart":
         secret.write_bytes(new_key("ES384"))
         return {"client_id": "us", "key_file": str(secret)}, [json.loads(secret.read_bytes())["d"]]
-    secret.write_text(TOKEN if kind == "bearer" else PASSWORD, "utf-8")
+    secret.write_text(TOKEN if kind == "bearer" else CANARY, "utf-8")
     if kind == "bearer":
         return {"token_file": str(secret)}, []
-    return {"username": "us", "password_file": str(secret)}, [b64encode(f"us:{PASSWORD}".encode()).decode()]
+    return {"username": "us", "password_file": str(secret)}, [b64encode(f"us:{CANARY}".encode()).decode()]
 
 
 def pieces(secret: str) -> list[str]:
@@ -129,7 +129,7 @@ def test_no_failure_shows_a_secret(
 
     assert kind != "smart" or assertions or failure == "discovery leads elsewhere"
     assert [
-        piece for secret in (TOKEN, PASSWORD, *private, *assertions) for piece in pieces(secret) if piece in seen
+        piece for secret in (TOKEN, CANARY, *private, *assertions) for piece in pieces(secret) if piece in seen
     ] == []
 
 

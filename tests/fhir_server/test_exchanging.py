@@ -259,7 +259,7 @@ def test_every_exchange_is_told_without_a_word_about_the_patient() -> None:
     told.read("Patient/secret-id")
     told.search("Observation", [("patient", "Patient/secret-id")])
     with pytest.raises(ServerError) as error:
-        told.send("PUT", "RiskAssessment/secret-id", b'{"secret": "secret-value"}')
+        told.send("PUT", "RiskAssessment/secret-id", b'{"text": "secret-value"}')
     assert [each.what for each in events] == ["GET Patient", "GET Observation", "PUT RiskAssessment"]
     assert "secret" not in str(events)
     assert "secret" not in str(error.value)

@@ -24,7 +24,7 @@ from adapter.settings.loading import load_settings
 from adapter.settings.model import GROUPS, SECRETS, Settings
 from tests.servers.token_server import token_server
 
-SECRET = "s3cret-never-to-be-seen"  # noqa: S105 - of nobody
+CANARY = "s3cret-never-to-be-seen"
 
 
 def run(*arguments: str | Path, **environment: str) -> Result:
@@ -39,7 +39,7 @@ def test_settings_are_shown_with_their_origin_and_without_secrets(tmp_path: Path
     result = run(
         *("settings", "--json", "--limit", "5", "--allow-http", "--config", tmp_path / "site.toml"),
         OSTEO_FHIR_AUTH="bearer",
-        OSTEO_FHIR_TOKEN=SECRET,
+        OSTEO_FHIR_TOKEN=CANARY,
     )
     shown = json.loads(result.stdout)
     assert shown["limit"] == {"value": "5", "from": "flag --limit"}
@@ -47,7 +47,7 @@ def test_settings_are_shown_with_their_origin_and_without_secrets(tmp_path: Path
     assert shown["workers"] == {"value": "2", "from": f"file {tmp_path / 'site.toml'}"}
     assert shown["token"] == {"value": "********", "from": "environment OSTEO_FHIR_TOKEN"}
     assert shown["language"] == {"value": "en", "from": "default"}
-    assert SECRET not in result.output
+    assert CANARY not in result.output
 
 
 def test_settings_are_shown_as_a_table_for_people() -> None:
@@ -60,10 +60,10 @@ def test_settings_are_shown_as_a_table_for_people() -> None:
 
 
 def test_wrong_settings_stop_the_command_with_what_was_expected() -> None:
-    result = run("settings", OSTEO_FHIR_LIMIT=SECRET, OSTEO_FHIR_TOKEN=SECRET)
+    result = run("settings", OSTEO_FHIR_LIMIT=CANARY, OSTEO_FHIR_TOKEN=CANARY)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "environment OSTEO_FHIR_LIMIT: limit: expected a valid integer" in result.stderr
-    assert SECRET not in result.stderr
+    assert CANARY not in result.stderr
 
 
 def test_every_setting_but_the_secrets_has_a_flag() -> None:
@@ -134,7 +134,7 @@ def test_without_a_sound_address_there_is_no_server(server: str, told: str) -> N
     ("given", "header"),
     [
         ({}, None),
-        ({"auth": "bearer", "token": SECRET}, f"Bearer {SECRET}"),
+        ({"auth": "bearer", "token": CANARY}, f"Bearer {CANARY}"),
         ({"auth": "basic", "username": "me", "password": "pw"}, "Basic bWU6cHc="),
     ],
 )

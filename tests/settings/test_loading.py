@@ -11,7 +11,7 @@ from adapter.errors import SettingsInvalid
 from adapter.settings.loading import load_settings, shown
 from adapter.settings.model import SECRETS, Settings
 
-SECRET = "s3cret-never-to-be-seen"  # noqa: S105 - of nobody
+CANARY = "s3cret-never-to-be-seen"
 
 
 def file(folder: Path, text: str, *, mode: int = 0o600, name: str = "site.toml") -> Path:
@@ -118,12 +118,12 @@ def test_a_file_of_other_bytes_is_named(tmp_path: Path) -> None:
         ({"auth": "bearer"}, "auth bearer needs token_file or token"),
         ({"auth": "basic"}, "auth basic needs username and password_file or password"),
         ({"auth": "smart"}, "auth smart needs client_id and key_file"),
-        ({"token": SECRET}, "token is set and auth is none; expected auth bearer, basic or smart"),
+        ({"token": CANARY}, "token is set and auth is none; expected auth bearer, basic or smart"),
         (
-            {"auth": "bearer", "token": SECRET, "token_file": "t"},
+            {"auth": "bearer", "token": CANARY, "token_file": "t"},
             "token and token_file are both set; expected one of them",
         ),
-        ({"secret": SECRET, "secret_file": "t"}, "secret and secret_file are both set; expected one of them"),
+        ({"secret": CANARY, "secret_file": "t"}, "secret and secret_file are both set; expected one of them"),
         ({"client_key": "k"}, "client_key needs client_certificate beside it"),
     ],
 )
@@ -133,7 +133,7 @@ def test_half_a_set_of_credentials_is_refused(given: dict[str, str], told: str) 
 
 @pytest.mark.parametrize("name", ["server", "token_url", "jku"])
 def test_credentials_in_an_address_are_refused_and_not_repeated(name: str) -> None:
-    told = refused({name: f"https://me:{SECRET}@fhir.example/r4"})
+    told = refused({name: f"https://me:{CANARY}@fhir.example/r4"})
     assert (
         told
         == f"flag --{name.replace('_', '-')}: {name}: expected an address without user or password; set auth instead"
@@ -143,18 +143,18 @@ def test_credentials_in_an_address_are_refused_and_not_repeated(name: str) -> No
 @pytest.mark.parametrize("name", sorted(SECRETS))
 def test_a_secret_is_kept_and_never_shown(name: str, tmp_path: Path) -> None:
     beside = {"token": {"auth": "bearer"}, "password": {"auth": "basic", "username": "me"}}.get(name, {})
-    config = file(tmp_path, "".join(f'{key} = "{value}"\n' for key, value in ({name: SECRET} | beside).items()))
+    config = file(tmp_path, "".join(f'{key} = "{value}"\n' for key, value in ({name: CANARY} | beside).items()))
 
     settings = load_settings({}, {}, config=config)
 
-    assert getattr(settings, name).get_secret_value() == SECRET
+    assert getattr(settings, name).get_secret_value() == CANARY
     rows = list(shown(settings))
     assert (name, "********", f"file {config}") in rows
-    assert SECRET not in f"{rows} {settings!r} {settings} {settings.model_dump_json()} {settings.model_dump()}"
+    assert CANARY not in f"{rows} {settings!r} {settings} {settings.model_dump_json()} {settings.model_dump()}"
 
 
 def test_a_file_with_a_secret_that_others_can_read_is_refused(tmp_path: Path) -> None:
-    config = file(tmp_path, f'auth = "bearer"\ntoken = "{SECRET}"\n', mode=0o640)
+    config = file(tmp_path, f'auth = "bearer"\ntoken = "{CANARY}"\n', mode=0o640)
     assert refused(config=config) == f"{config}: others can read this file (mode 0640); run: chmod 600 {config}"
     assert load_settings({}, {}, config=file(tmp_path, "limit = 1\n", mode=0o644)).limit == 1
 
