@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import BinaryIO
 from uuid import uuid4
 
@@ -142,14 +143,16 @@ class FhirServer:
         """Delete what the server keeps for us at a URL of its own origin, such as an export."""
         return self._exchange(Request("DELETE", followed(url, self.base), ACCEPTED))
 
-    def post_search(self, resource_type: str, parameters: Parameters, headers: Mapping[str, str]) -> Response:
-        """One search by POST, its parameters in the body."""
+    def post_search(
+        self, resource_type: str, parameters: Parameters, headers: Mapping[str, str], *, until: float = inf
+    ) -> Response:
+        """One search by POST, its parameters in the body; given up when the clock shows ``until``."""
         url = below(self.base, f"{resource_type}/_search")
-        return self._exchange(Request("POST", url, {**headers, **_FORM}, query(parameters).encode()))
+        return self._exchange(Request("POST", url, {**headers, **_FORM}, query(parameters).encode()), until=until)
 
-    def get(self, url: str, headers: Mapping[str, str]) -> Response:
-        """One GET within the server's origin, whatever its status."""
-        return self._exchange(Request("GET", url, headers))
+    def get(self, url: str, headers: Mapping[str, str], *, until: float = inf) -> Response:
+        """One GET within the server's origin, whatever its status; given up when the clock shows ``until``."""
+        return self._exchange(Request("GET", url, headers), until=until)
 
     @property
     def takes_post_search(self) -> bool:
@@ -160,9 +163,16 @@ class FhirServer:
         """Remember that this server takes no posted search."""
         self._refuses_post_search = True
 
-    def _exchange(self, request: Request, *, with_credentials: bool = True, sink: BinaryIO | None = None) -> Response:
+    def _exchange(
+        self,
+        request: Request,
+        *,
+        with_credentials: bool = True,
+        sink: BinaryIO | None = None,
+        until: float = inf,
+    ) -> Response:
         """Send until there is an answer, follow redirects within the origin, and renew credentials once."""
-        deadline = self.clock.seconds() + self.limits.patience.seconds
+        deadline = min(until, self.clock.seconds() + self.limits.patience.seconds)
         renewed = False
         redirects = 0
         attempt = 1

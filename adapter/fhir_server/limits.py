@@ -17,7 +17,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         page_size: ``_count``, a hint to the server.
-        most_pages, most_bytes: Of one search; beyond them it is incomplete, and says so.
+        most_pages, most_resources, most_bytes: Of one search; beyond them it is incomplete, and says so.
         request_seconds, search_seconds: Of one request; of one search with all its pages and retries.
         longest_url: Beyond it a search is posted, so that proxies neither cut nor log it.
         always_post: Post every search.
@@ -26,6 +26,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     page_size: int = 200
     most_pages: int = 1000
+    most_resources: int = 1_000_000
     most_bytes: int = 512 * 1024 * 1024
     request_seconds: float = 60
     search_seconds: float = 900

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import msgspec
@@ -30,7 +29,6 @@ _ADVICE = {
     422: "the server refuses the content by its own rules",
     429: "the server asks for fewer requests",
 }
-_DEMANDED = re.compile(r"\b(category|status)\b", re.IGNORECASE)
 
 
 class Issue(msgspec.Struct, frozen=True):
@@ -133,14 +131,6 @@ def is_transient(response: Response) -> bool:
     if response.status in TRANSIENT_STATUSES or response.status == 423:
         return True
     return response.status >= 400 and any(issue.code in TRANSIENT_ISSUES for issue in outcome_of(response.body).issues)
-
-
-def demanded_parameters(response: Response) -> tuple[str, ...]:
-    """The search parameters that a refusal names as missing: ``category``, ``status`` (US Core servers do)."""
-    if response.status not in (400, 403, 422):
-        return ()
-    words = [f"{each.diagnostics} {each.details.text}" for each in outcome_of(response.body).issue]
-    return tuple(dict.fromkeys(found.lower() for text in words for found in _DEMANDED.findall(text)))
 
 
 def content_type(response: Response) -> str:

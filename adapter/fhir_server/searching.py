@@ -12,10 +12,10 @@ import msgspec
 
 from adapter.errors import ServerError
 from adapter.fhir.reading import Source
-from adapter.fhir_server.limits import Limits
+from adapter.fhir_server.demanding import demanded
 from adapter.fhir_server.messages import Response
 from adapter.fhir_server.origins import below, followed
-from adapter.fhir_server.outcomes import checked, demanded_parameters
+from adapter.fhir_server.outcomes import checked
 from adapter.fhir_server.paging import Page, ignored_parameters, page_of
 from adapter.problems import Problem, ProblemCode, Severity
 
@@ -26,8 +26,6 @@ JSON = "application/fhir+json"
 # HAPI answers a search it was asked before from memory for a minute unless told not to (hapi-fhir #647).
 ACCEPTED = {"Accept": JSON, "Cache-Control": "no-cache"}
 Parameters = Sequence[tuple[str, str]]
-# What US Core servers demand beside the patient, said by a 400 that names the parameter.
-_DEMANDED = {"category": "laboratory", "status": "final,amended,corrected,preliminary"}
 _CLOCK_SKEW_SECONDS = 60
 
 
@@ -55,26 +53,25 @@ class Search:
     def __init__(self, server: FhirServer, resource_type: str, parameters: Parameters, most: int) -> None:
         self._server, self._type, self._most = server, resource_type, most
         self._parameters = [*parameters, ("_count", str(server.limits.page_size))]
+        self._until = server.clock.seconds() + server.limits.search_seconds
         self._pages: list[Source] = []
         self._problems: list[Problem] = []
 
     def found(self) -> Found:
         """All pages, or as many as came, with a word about the rest."""
-        limits, clock = self._server.limits, self._server.clock
-        started = clock.seconds()
         answer = self._first()
         page = page_of(answer.body)
         ignored = ignored_parameters(self._parameters, page.self)
         server_time = page.last_updated or _date_of(answer)
-        self._note(ignored, answer, clock.now())
-        seen: set[str] = set()
+        self._note(ignored, answer, self._server.clock.now())
+        seen = {answer.url}
         entries, size, complete = 0, 0, True
         while True:
             self._pages.append(Source(f"{self._type}?page={len(self._pages) + 1}", answer.body))
             entries, size = entries + page.entries, size + len(answer.body)
             if not page.next or (self._most and entries >= self._most):
                 break
-            stop = self._reason_to_stop(page, seen, size, clock.seconds() - started, limits)
+            stop = self._reason_to_stop(page, seen, entries, size)
             if stop:
                 self._missing(stop)
             following = None if stop else self._next(page, answer.url)
@@ -95,10 +92,9 @@ class Search:
         """The first page; asked again where the server names a parameter that it cannot do without."""
         answer = self._ask({**ACCEPTED, "Prefer": "handling=strict"})
         if answer.status == 400:
-            sent = {name for name, _ in self._parameters}
-            demanded = [name for name in demanded_parameters(answer) if name in _DEMANDED and name not in sent]
-            self._parameters += [(name, _DEMANDED[name]) for name in demanded]
-            told = f"with {' and '.join(demanded)}" if demanded else "without strict handling"
+            added = demanded(self._type, answer, (name for name, _ in self._parameters))
+            self._parameters += added
+            told = f"with {' and '.join(name for name, _ in added)}" if added else "without strict handling"
             self._problem(ProblemCode.WAY_CHANGED, f"the server refused the search; it was asked again {told}")
             answer = self._ask(ACCEPTED)
         return checked(answer)
@@ -107,17 +103,17 @@ class Search:
         server, limits = self._server, self._server.limits
         url = f"{below(server.base, self._type)}?{query(self._parameters)}"
         if server.takes_post_search and (limits.always_post or len(url) > limits.longest_url):
-            answer = server.post_search(self._type, self._parameters, headers)
+            answer = server.post_search(self._type, self._parameters, headers, until=self._until)
             if answer.status not in (404, 405, 415, 501):
                 return answer
             server.refuse_post_search()
             self._problem(ProblemCode.WAY_CHANGED, "the server takes no search by POST; GET was used")
-        return server.get(url, headers)
+        return server.get(url, headers, until=self._until)
 
     def _next(self, page: Page, asked: str) -> tuple[Response, Page] | None:
         """The next page by its link, verbatim: it means something to the server alone."""
         try:
-            answer = checked(self._server.get(followed(page.next, asked), ACCEPTED))
+            answer = checked(self._server.get(followed(page.next, asked), ACCEPTED, until=self._until))
             return answer, page_of(answer.body)
         except ServerError as error:
             self._missing(f"a page is missing: {error} [{error.code}]")
@@ -126,14 +122,16 @@ class Search:
     def _missing(self, what: str) -> None:
         self._problem(ProblemCode.SEARCH_INCOMPLETE, what, Severity.ERROR)
 
-    def _reason_to_stop(self, page: Page, seen: set[str], size: int, seconds: float, limits: Limits) -> str:
-        if page.next in seen:
-            return "the pages lead in a circle"
-        if len(self._pages) >= limits.most_pages:
-            return f"there are more than {limits.most_pages} pages"
-        if size > limits.most_bytes:
-            return f"there are more than {limits.most_bytes} bytes"
-        return "the search took too long" if seconds > limits.search_seconds else ""
+    def _reason_to_stop(self, page: Page, seen: set[str], entries: int, size: int) -> str:
+        limits = self._server.limits
+        reasons = {
+            "the pages lead in a circle": page.next in seen,
+            f"there are more than {limits.most_pages} pages": len(self._pages) >= limits.most_pages,
+            f"there are more than {limits.most_resources} resources": entries > limits.most_resources,
+            f"there are more than {limits.most_bytes} bytes": size > limits.most_bytes,
+            "the search took too long": self._server.clock.seconds() >= self._until,
+        }
+        return next((reason for reason, holds in reasons.items() if holds), "")
 
     def _note(self, ignored: tuple[str, ...], answer: Response, now: datetime) -> None:
         if ignored:

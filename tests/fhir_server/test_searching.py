@@ -104,9 +104,14 @@ def test_endless_pages_end_at_the_limit() -> None:
     assert (found.complete, len(found.pages)) == (False, 10)
 
 
-def test_too_many_bytes_or_seconds_end_the_search() -> None:
+@pytest.mark.parametrize("limits", [Limits(most_bytes=300), Limits(most_resources=3)], ids=["bytes", "resources"])
+def test_too_much_ends_the_search(limits: Limits) -> None:
+    """A1.5"""
     transport = Scripted(*(ok(page(entry("Observation/1"), next_=f"{BASE}?p={number}")) for number in range(50)))
-    assert not search(transport, Limits(most_bytes=300)).complete
+    found = search(transport, limits)
+    assert not found.complete
+    assert len(transport.sent) < 5
+    assert found.problems[-1].what.startswith("there are more than")
 
 
 def test_an_empty_page_with_a_next_link_is_followed() -> None:
@@ -266,12 +271,15 @@ def test_enough_entries_end_the_search_without_being_incomplete() -> None:
     assert (found.complete, len(transport.sent)) == (True, 1)
 
 
-def test_a_search_that_outlasts_its_time_is_incomplete() -> None:
+@pytest.mark.parametrize(("wait", "told"), [("10", "too long"), ("50", "http-503")], ids=["between", "within"])
+def test_a_search_that_outlasts_its_time_is_incomplete(wait: str, told: str) -> None:
+    """A1.5: be it between two pages or while one is waited for"""
     clock = Ticking()
     transport = Scripted(
-        ok(page(next_="?p=1")), refused(503, retry_after="50"), ok(page(next_="?p=2")), ok(page(next_="?p=3"))
+        ok(page(next_="?p=1")), refused(503, retry_after=wait), ok(page(next_="?p=2")), ok(page(next_="?p=3"))
     )
     limits = Limits(search_seconds=10, patience=Patience(seconds=100))
     found = FhirServer(BASE, transport, limits=limits, clock=clock).search("Observation", [])
     assert not found.complete
-    assert "too long" in found.problems[-1].what
+    assert told in found.problems[-1].what
+    assert clock.passed <= 10
