@@ -40,6 +40,9 @@ class Kind(StrEnum):
     QUERY_STATUS = "query-status"
 
 
+_TYPES = frozenset(Kind) - {Kind.PING, Kind.CHANGED, Kind.DELETED}
+
+
 class Happening(msgspec.Struct, frozen=True):
     """One event of which a notification tells.
 
@@ -170,7 +173,7 @@ def _told(entries: list[Mapping[str, Any]]) -> Notification | Problem:
         return _refused("the first entry is no SubscriptionStatus")
     kind, subscription = status.get("type"), _reference(status.get("subscription"))
     count = _number(status.get("eventsSinceSubscriptionStart", -1))
-    if kind not in set(Kind) - {Kind.PING, Kind.CHANGED, Kind.DELETED}:
+    if not isinstance(kind, str) or kind not in _TYPES:
         return _refused("the notification is of an unknown type")
     if not subscription or count is None:
         return _refused("the status names no Subscription, or a number of events that is none")

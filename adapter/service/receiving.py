@@ -81,7 +81,7 @@ class Receiver:
         self._recognise = recognise
         self._unknown: dict[str, float] = {}
 
-    async def __call__(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         """Answer one request, and count the answer."""
         start = time.perf_counter()
         try:
