@@ -46,11 +46,10 @@ _CRITERIA = click.option(
     show_default=True,
     help="How much a notification holds; nothing in it is believed, so less is better.",
 )
-@click.option("--heartbeat", default=60, show_default=True, metavar="SECONDS", help="Sign of life, with a topic.")
 @click.option("--days", default=30, show_default=True, help="How long it lives before it is renewed; 0 is for ever.")
 @_DRY_RUN
 @settings_options("server", "authorisation", "assessing", "asking", "notifications")
-def subscribe(content: str, heartbeat: int, days: int, dry_run: bool, **options: Any) -> None:  # noqa: ANN401, FBT001
+def subscribe(content: str, days: int, dry_run: bool, **options: Any) -> None:  # noqa: ANN401, FBT001
     """Create the Subscription, or renew or re-activate the one that is there; calling it again changes nothing.
 
     The secret of the settings (OSTEO_FHIR_SECRET, --secret-file) goes along, so that notifications can prove it.
@@ -63,7 +62,7 @@ def subscribe(content: str, heartbeat: int, days: int, dry_run: bool, **options:
     from adapter.service.subscribing import tend
 
     with _Door(), _ServerDoor():
-        server, release, wanted = _prepared(options, content=content, heartbeat=heartbeat)
+        server, release, wanted = _prepared(options, content=content)
         tended = tend(server, wanted, release, now=datetime.now(UTC), life=timedelta(days=days), dry_run=dry_run)
         _tell(tended, dry_run=dry_run)
 
@@ -92,9 +91,7 @@ def unsubscribe(dry_run: bool, **options: Any) -> None:  # noqa: ANN401, FBT001
             click.echo("there is no Subscription of this endpoint and purpose", err=True)
 
 
-def _prepared(
-    options: dict[str, Any], *, content: str = "id-only", heartbeat: int = 60
-) -> tuple[FhirServer, Release, Wanted]:
+def _prepared(options: dict[str, Any], *, content: str = "id-only") -> tuple[FhirServer, Release, Wanted]:
     from adapter.entrypoints.connecting import connected
     from adapter.fhir.releases import Release
     from adapter.fhir.subscriptions import Wanted
@@ -109,7 +106,7 @@ def _prepared(
         topic=topic,
         content=content,
         header=_header(settings),
-        heartbeat=heartbeat,
+        heartbeat=settings.heartbeat_seconds,
     )
     return server, release, wanted
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,17 +17,21 @@ from adapter.fhir_server.limits import Clock, SystemClock
 from adapter.inbox.pacing import Pace
 from adapter.inbox.sqlite_inbox import SqliteInbox
 from adapter.inbox.sqlite_worklist import SqliteWorklist
-from adapter.inbox.worklist import Letter
+from adapter.inbox.worklist import Letter, Worklist
 from adapter.job.doing import Job
 from adapter.job.endings import Done, Ending
 from adapter.ledger.ledger import Ledger
 from adapter.service.surroundings import Assessed
-from adapter.settings.files import read_private
+from adapter.settings.files import read_private, read_secret
 from adapter.settings.model import Settings
 
 if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
     from adapter.service.application import Parts
+    from adapter.service.board import Board
     from adapter.service.guarding import Guard
+    from adapter.service.tending import Caretaker
 
 # How long work that was begun may take after the service was told to stop.
 _GRACE = 30
@@ -60,7 +65,8 @@ def serve(settings: Settings, *, insecure: bool, announce: Callable[[Event], Non
     address, guard = address_of(settings.listen), guard_of(settings)
     refuse_to_be_open(guard, address.host, insecure=insecure)
     job = job_of(settings, as_of=lambda: datetime.now(UTC), announce=announce)
-    app = application(parts_of(settings, job, guard))
+    parts = parts_of(settings, job, guard)
+    app = application(parts, more=operators_page(settings, job, parts))
     # Neither addresses nor queries are logged: both name patients.
     config = uvicorn.Config(
         app,
@@ -72,7 +78,76 @@ def serve(settings: Settings, *, insecure: bool, announce: Callable[[Event], Non
         proxy_headers=False,
         timeout_graceful_shutdown=_GRACE,
     )
-    uvicorn.Server(config).run()
+    stop = threading.Event()
+    threading.Thread(target=caretaker(settings, job, parts).run, args=(stop,), name="caretaker", daemon=True).start()
+    try:
+        uvicorn.Server(config).run()
+    finally:
+        stop.set()
+
+
+def caretaker(settings: Settings, job: Job, parts: Parts) -> Caretaker:
+    """Who looks after the Subscriptions."""
+    from adapter.service.tending import Caretaker, Tending
+
+    return Caretaker(
+        job.server,
+        parts.inbox,
+        parts.worklist.watched,
+        Tending(heartbeat=settings.heartbeat_seconds),
+        tell=parts.metrics.happened,
+    )
+
+
+def operators_page(settings: Settings, job: Job, parts: Parts) -> Sequence[BaseRoute]:
+    """The operator's page, where a token for it was set."""
+    from adapter.service.operating import Decisions, Operating
+
+    token = _operator_token(settings)
+    if not token:
+        return ()
+    who = "operator's page"
+
+    def replay(number: int) -> None:
+        letters = [each for each in parts.worklist.letters() if each.id == number]
+        replayed(settings, parts.worklist, letters, who=who)
+        parts.worker.wake()
+
+    def drop(number: int) -> None:
+        parts.worklist.drop([number], who=who, now=parts.clock.now().timestamp())
+
+    return Operating(
+        lambda: board(settings, job, parts),
+        Decisions(replay, drop),
+        token=token,
+        clock=lambda: parts.clock.now().timestamp(),
+    ).routes()
+
+
+def board(settings: Settings, job: Job, parts: Parts) -> Board:
+    """How things stand, for the operator."""
+    from adapter.service.board import Board
+
+    waiting, oldest = parts.inbox.waiting(parts.worklist.cursor())
+    tasks, _, _ = parts.worklist.counts()
+    return Board(
+        server=job.server.base,
+        now=parts.clock.now().timestamp(),
+        heartbeat=settings.heartbeat_seconds,
+        watched=parts.worklist.watched(),
+        waiting=waiting,
+        oldest=oldest if waiting else 0,
+        tasks=tasks,
+        letters=parts.worklist.letters(),
+        notes=parts.worklist.notes()[-20:][::-1],
+        last=job.ledger.entries(server=job.server.base, limit=20),
+    )
+
+
+def _operator_token(settings: Settings) -> str:
+    if settings.operator_token_file is not None:
+        return read_secret(settings.operator_token_file)
+    return settings.operator_token.get_secret_value() if settings.operator_token else ""
 
 
 def parts_of(settings: Settings, job: Job, guard: Guard, *, clock: Clock | None = None) -> Parts:
@@ -188,7 +263,7 @@ def worklist_path(inbox: Path) -> Path:
     return inbox.with_name(f"{inbox.stem}.worklist{inbox.suffix or '.sqlite'}")
 
 
-def replayed(settings: Settings, worklist: SqliteWorklist, letters: list[Letter], *, who: str) -> int:
+def replayed(settings: Settings, worklist: Worklist, letters: list[Letter], *, who: str) -> int:
     """Have the service try again what was given up; what the ledger has given up too is opened there as well."""
     ledger = Ledger(settings.ledger, clock=lambda: datetime.now(UTC))
     try:

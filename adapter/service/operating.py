@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from urllib.parse import parse_qs
 
+import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from adapter.inbox.worklist import Worklist
 from adapter.service.board import Board
 from adapter.service.page import board_page, login_page
 from adapter.service.words import LANGUAGES
@@ -31,14 +31,21 @@ _HEADERS = {
 }
 
 
+class Decisions(msgspec.Struct, frozen=True):
+    """What an operator may decide about a dead letter, by its number."""
+
+    replay: Callable[[int], object]
+    drop: Callable[[int], object]
+
+
 class Operating:
     """The routes of the page for one service."""
 
     def __init__(
-        self, worklist: Worklist, board: Callable[[], Board], *, token: str, clock: Callable[[], float]
+        self, board: Callable[[], Board], decisions: Decisions, *, token: str, clock: Callable[[], float]
     ) -> None:
-        """Take what to act on, what to show, the token that opens the page, and the seconds since the epoch."""
-        self._worklist, self._board, self._token, self._clock = worklist, board, token, clock
+        """Take what to show, what can be done, the token that opens the page, and the seconds since the epoch."""
+        self._board, self._decisions, self._token, self._clock = board, decisions, token, clock
 
     def routes(self) -> Sequence[Route]:
         """Where the page lives, below ``/operator/``."""
@@ -78,18 +85,18 @@ class Operating:
         return answer
 
     async def _replay(self, request: Request) -> Response:
-        return await self._decided(request, self._worklist.replay)
+        return await self._decided(request, self._decisions.replay)
 
     async def _drop(self, request: Request) -> Response:
-        return await self._decided(request, self._worklist.drop)
+        return await self._decided(request, self._decisions.drop)
 
-    async def _decided(self, request: Request, decide: Callable[..., int]) -> Response:
+    async def _decided(self, request: Request, decide: Callable[[int], object]) -> Response:
         """Act on one letter. The cookie is never sent by another site's page, so nobody is tricked into it."""
         if not self._is_known(request):
             return RedirectResponse("./", 303, _HEADERS)
         chosen = (await _form(request)).get("id", "")
         if chosen.isascii() and chosen.isdigit():
-            await run_in_threadpool(decide, [int(chosen[:18])], who="operator's page", now=self._clock())
+            await run_in_threadpool(decide, int(chosen[:18]))
         return RedirectResponse("./", 303, _HEADERS)
 
     def _is_known(self, request: Request) -> bool:

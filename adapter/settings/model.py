@@ -112,6 +112,11 @@ class Settings(BaseModel):
     gap_seconds: _Seconds = Field(10, description="How long to wait for a missing event before asking for it.")
     search_interval_seconds: _Seconds = Field(15, description="The fewest seconds between two searches for changes.")
     sweep_seconds: _Seconds = Field(3600, description="Search for changes at least so often, for what nobody told us.")
+    heartbeat_seconds: Annotated[int, Field(ge=0, le=86_400)] = Field(
+        60, description="Sign of life to ask of a Subscription with a topic; 0 asks for none and misses none."
+    )
+    operator_token: SecretStr | None = Field(None, description="What opens the operator's page; without it, no page.")
+    operator_token_file: _Path | None = Field(None, description="File with that token.")
 
     _origins: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
@@ -150,7 +155,9 @@ class Settings(BaseModel):
 
     def _twice(self) -> str:
         twice = [
-            name for name in ("token", "password", "secret") if self._is_set(name) and self._is_set(f"{name}_file")
+            name
+            for name in ("token", "password", "secret", "operator_token")
+            if self._is_set(name) and self._is_set(f"{name}_file")
         ]
         return f"{twice[0]} and {twice[0]}_file are both set; expected one of them" if twice else ""
 
@@ -187,5 +194,6 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "notifications": (
         *("listen", "inbox", "secret", "secret_file", "secret_header", "subscriptions", "take_transactions"),
         *("window_seconds", "notification_tries", "gap_seconds", "search_interval_seconds", "sweep_seconds"),
+        *("heartbeat_seconds", "operator_token", "operator_token_file"),
     ),
 }

@@ -13,7 +13,7 @@ from adapter.inbox.numbering import Numbers
 from adapter.inbox.sqlite_worklist import SqliteWorklist
 from adapter.inbox.worklist import Ended, Ending, Turn, Watched, Wish
 from adapter.service.board import Board
-from adapter.service.operating import Operating
+from adapter.service.operating import Decisions, Operating
 from adapter.service.words import CHINESE, ENGLISH
 
 TOKEN = "the-operators-token-of-the-test"  # noqa: S105
@@ -52,7 +52,11 @@ def browser(worklist: SqliteWorklist, clock: Clock) -> TestClient:
             notes=worklist.notes(),
         )
 
-    app = Starlette(routes=Operating(worklist, board, token=TOKEN, clock=clock).routes())
+    decisions = Decisions(
+        replay=lambda letter: worklist.replay([letter], who="operator's page", now=clock()),
+        drop=lambda letter: worklist.drop([letter], who="operator's page", now=clock()),
+    )
+    app = Starlette(routes=Operating(board, decisions, token=TOKEN, clock=clock).routes())
     return TestClient(app)
 
 
