@@ -22,6 +22,7 @@ _COUNTERS = {
     "events_total": "Events taken in, by kind, and by what their number said.",
     "tasks_total": "Tries, by how they ended.",
     "letters_total": "Tasks given up, by reason.",
+    "tendings_total": "Looks after Subscriptions that needed one, by what was found or done.",
 }
 
 
