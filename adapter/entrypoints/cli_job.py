@@ -78,6 +78,38 @@ def run(
     sys.exit(exit_code(tally))
 
 
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="JSON for programs instead of sentences for people.")
+@settings_options("server", "authorisation", "asking")
+def doctor(as_json: bool, **options: Any) -> None:  # noqa: ANN401, FBT001 - click hands options over
+    """Say in plain words what a server can do for us, how it will be written to, and what to ask its administrator.
+
+    It reads the CapabilityStatement and the SMART configuration and tries a search for nobody. Nothing is written.
+
+    \b
+    Example:
+      osteo-fhir doctor --server https://fhir.example.org/r4
+    """  # noqa: D301 - click reads \b as "do not wrap"
+    import msgspec
+
+    from adapter.entrypoints.connecting import connected
+    from adapter.job.asking import known_codes
+    from adapter.job.examining import examine
+    from adapter.mapping_files import load_knowledge
+
+    with _Door(), _ServerDoor():
+        findings = examine(connected(taken_settings(options)), known_codes(load_knowledge()))
+    if as_json:
+        click.echo(msgspec.json.encode(findings).decode())
+    else:
+        for finding in findings:
+            click.echo(f"{finding.about:9} {finding.told}")
+        for finding in findings:
+            if finding.ask:
+                click.echo(f"ask       {finding.ask}")
+    sys.exit(EXIT_MISSING if any(finding.hinders for finding in findings) else EXIT_OK)
+
+
 def _carried_out(job: Job, selection: Any, told: Told, *, workers: int, dry_run: bool) -> Tally:  # noqa: ANN401
     from adapter.job.campaign import carry_out, plan
 
