@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import io
+import socket
 import threading
 import time
 import zlib
 from collections.abc import Iterator
+from http.client import HTTPResponse
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 import requests
-from requests.adapters import BaseAdapter
-from urllib3.exceptions import HTTPError
+from requests.adapters import BaseAdapter, HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from adapter.errors import ServerError
 from adapter.fhir_server.messages import Request, Response
@@ -20,6 +26,8 @@ from adapter.fhir_server.messages import Request, Response
 _CHUNK = 65536
 # NDJSON shrinks to a tenth or a twentieth; what unfolds far beyond that is no export.
 _MOST_RATIO = 200
+# No socket takes 0 for "at once".
+_SHORTEST_WAIT = 0.001
 _COMPRESSED = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
@@ -50,6 +58,76 @@ class _Session(requests.Session):
         return
 
 
+class _UntilDeadline(io.RawIOBase):
+    """What comes from a socket until its time is over; the socket alone would wait that long for every single byte."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        """Begin to count: the time is what the socket was given for one wait."""
+        super().__init__()
+        self._socket = connection
+        self._raw = connection.makefile("rb", buffering=0)
+        self._deadline = time.monotonic() + (connection.gettimeout() or 0)
+
+    def readable(self) -> bool:
+        """It is for reading."""
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - the library's signature
+        """What is there by now, or comes before the deadline."""
+        self._socket.settimeout(max(_SHORTEST_WAIT, self._deadline - time.monotonic()))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        """Let the socket go."""
+        self._raw.close()
+        super().close()
+
+
+class _TimelyAnswer(HTTPResponse):
+    """An answer whose head and body together must come in time."""
+
+    def __init__(
+        self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: str | None = None
+    ) -> None:
+        super().__init__(sock, debuglevel, method, url)
+        self.fp.close()
+        self.fp = io.BufferedReader(_UntilDeadline(sock))
+
+
+class _Connection(HTTPConnection):
+    response_class = _TimelyAnswer
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _TimelyAnswer
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+class _TimelyAdapter(HTTPAdapter):
+    """The network, as requests has it, with answers that come in time."""
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        """Make connections that keep the deadline."""
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+        """Make connections by way of a proxy that keep the deadline."""
+        manager = super().proxy_manager_for(*args, **options)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
+_POOLS = {"http": _Pool, "https": _SecurePool}
+
+
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
@@ -72,7 +150,6 @@ class RequestsTransport:
         return self._exchange(request, seconds, sink)
 
     def _exchange(self, request: Request, seconds: float, sink: BinaryIO | None) -> Response:
-        deadline = time.monotonic() + seconds
         try:
             with self._session().request(
                 request.method,
@@ -83,12 +160,14 @@ class RequestsTransport:
                 allow_redirects=False,
                 stream=True,
             ) as answer:
-                body = self._read(answer, deadline, sink if answer.status_code == 200 else None)
+                body = self._read(answer, sink if answer.status_code == 200 else None)
                 headers = {name.lower(): value for name, value in answer.headers.items()}
                 return Response(answer.status_code, headers, body, request.url)
         except requests.exceptions.SSLError:
             what = "the server's certificate is not trusted, or it refuses ours; see the settings for certificates"
             raise ServerError(what, code="tls-refused") from None
+        except (requests.exceptions.ReadTimeout, ReadTimeoutError):
+            raise ServerError("the answer came too slowly", code="too-slow", may_retry=True) from None
         except (requests.RequestException, HTTPError, OSError) as error:
             # The error itself holds the URL, and with it what was searched for.
             raise ServerError(f"no answer came ({type(error).__name__})", code="unreachable", may_retry=True) from None
@@ -104,18 +183,19 @@ class RequestsTransport:
             if self._wire.client_certificate:
                 key = self._wire.client_key or self._wire.client_certificate
                 session.cert = (str(self._wire.client_certificate), str(key))
-            if self._mount is not None:
-                session.mount("https://", self._mount)
-                session.mount("http://", self._mount)
+            # A server that knows us by a cookie knows us by something that no setting names.
+            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+            for scheme in ("https://", "http://"):
+                session.mount(scheme, self._mount or _TimelyAdapter())
         return session
 
-    def _read(self, answer: requests.Response, deadline: float, sink: BinaryIO | None) -> bytes:
+    def _read(self, answer: requests.Response, sink: BinaryIO | None) -> bytes:
         """The body, decompressed here so that a bomb is stopped while it unfolds; nothing, where it went to a file."""
         encoding = answer.headers.get("content-encoding", "").strip().lower()
         parts: list[bytes] = []
         put = parts.append if sink is None else sink.write
         size = 0
-        for piece in _unpacked(_pieces(answer, deadline), encoding):
+        for piece in _unpacked(_pieces(answer), encoding):
             size += len(piece)
             if size > self._wire.most_bytes and (sink is None or size > _MOST_RATIO * answer.raw.tell()):
                 raise ServerError("the answer is larger than allowed", code="too-large")
@@ -123,14 +203,12 @@ class RequestsTransport:
         return b"".join(parts)
 
 
-def _pieces(answer: requests.Response, deadline: float) -> Iterator[bytes]:
-    """The body as it arrives; ``read1`` gives what is there, so that a byte a second outlives no deadline."""
+def _pieces(answer: requests.Response) -> Iterator[bytes]:
+    """The body as it arrives."""
     expected = answer.headers.get("content-length", "")
     received = 0
     while piece := answer.raw.read1(_CHUNK, decode_content=False):
         received += len(piece)
-        if time.monotonic() > deadline:
-            raise ServerError("the answer came too slowly", code="too-slow", may_retry=True)
         yield piece
     if expected.isdigit() and answer.request.method != "HEAD" and received < int(expected):
         raise ServerError("the answer was cut short", code="unreachable", may_retry=True)
@@ -145,9 +223,13 @@ def _unpacked(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
     unpacking = zlib.decompressobj(_COMPRESSED[encoding])
     try:
         for piece in pieces:
-            yield unpacking.decompress(piece, _CHUNK)
-            while unpacking.unconsumed_tail:
-                yield unpacking.decompress(unpacking.unconsumed_tail, _CHUNK)
+            left = piece
+            while left:
+                # "A gzip file consists of a series of members" (RFC 1952, 2.2): after one there may come another.
+                if unpacking.eof:
+                    unpacking = zlib.decompressobj(_COMPRESSED[encoding])
+                yield unpacking.decompress(left, _CHUNK)
+                left = unpacking.unconsumed_tail or unpacking.unused_data
     except zlib.error as error:
         raise ServerError("the compressed answer is damaged", code="unexpected-content", may_retry=True) from error
     if not unpacking.eof:

@@ -102,20 +102,68 @@ def test_an_endless_answer_is_stopped() -> None:
     assert error.value.code == "too-large"
 
 
-def test_a_byte_now_and_then_does_not_outlive_the_deadline() -> None:
+@pytest.mark.parametrize(
+    "begin",
+    [HEAD + b"Content-Length: 1000\r\n\r\n", HEAD + b"Transfer-Encoding: chunked\r\n\r\n3e8\r\n", HEAD + b"X:", b""],
+    ids=["body", "chunk", "headers", "silence"],
+)
+def test_a_byte_now_and_then_does_not_outlive_the_deadline(begin: bytes) -> None:
     """E13"""
 
     def slow(connection: socket.socket, request: bytes) -> None:
-        connection.sendall(HEAD + b"Content-Length: 1000\r\n\r\n")
-        for _ in range(100):
-            connection.sendall(b" ")
+        connection.sendall(begin)
+        for _ in range(40):
+            connection.sendall(b" " if begin else b"")
             time.sleep(0.05)
 
-    start = time.monotonic()
-    with pytest.raises(ServerError) as error:
-        sent(slow, seconds=0.5)
-    assert error.value.may_retry
-    assert time.monotonic() - start < 3
+    with speaking(slow) as url:
+        start = time.monotonic()
+        with pytest.raises(ServerError) as error:
+            RequestsTransport().send(Request("GET", url), seconds=0.4)
+        passed = time.monotonic() - start
+    assert (error.value.code, error.value.may_retry) == ("too-slow", True)
+    assert passed < 1
+
+
+def test_a_connection_that_is_used_again_has_all_its_time_again() -> None:
+    """E13"""
+    heard: list[bytes] = []
+
+    def speak(connection: socket.socket, request: bytes) -> None:
+        while request:
+            heard.append(request)
+            time.sleep(0.3)
+            connection.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
+            request = connection.recv(65536)
+
+    with speaking(speak) as url:
+        transport = RequestsTransport()
+        answers = [transport.send(Request("GET", url), seconds=0.5).body for _ in range(3)]
+        transport._session().close()
+    assert answers == [b"{}"] * 3
+    assert len(heard) == 3
+
+
+def test_every_member_of_a_packed_answer_is_unpacked() -> None:
+    parts = [b'{"a":', b"1" * 200_000, b"}"]
+    assert sent(bodied(b"".join(gzip.compress(part) for part in parts), b"Content-Encoding: gzip")) == b"".join(parts)
+
+
+def test_no_cookie_is_kept() -> None:
+    heard: list[bytes] = []
+
+    def speak(connection: socket.socket, request: bytes) -> None:
+        heard.append(request)
+        connection.sendall(
+            HEAD + b"Set-Cookie: session=theirs; Path=/\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"
+        )
+
+    with speaking(speak) as url:
+        transport = RequestsTransport()
+        transport.send(Request("GET", url), seconds=5)
+        transport.send(Request("GET", url), seconds=5)
+    assert len(heard) == 2
+    assert b"cookie" not in heard[1].lower()
 
 
 @pytest.mark.parametrize(
