@@ -147,18 +147,21 @@ def _years(number: int) -> dict[str, Any]:
 
 
 def _notes(assessment: Assessment, account: Account, teller: Teller) -> Iterable[str]:
-    """What the elements above do not say; the disclaimer stands last."""
+    """What the elements above do not say, one note per kind; the disclaimer stands last."""
     yield from account.alerts
-    yield from account.remarks
-    for score, line in zip(assessment.scores, account.scores, strict=True):
-        if not is_probability(score):
-            yield line
-    for heading, lines in (("page.missing", account.missing), ("page.set-aside", account.set_aside)):
-        title = teller.say(heading)
-        for line in lines:
-            yield f"{title}: {line}"
-    for used in account.used:
-        if used.limits:
-            yield f"{used.what}: {used.limits}; {used.source}"
+    indices = [line for score, line in zip(assessment.scores, account.scores, strict=True) if not is_probability(score)]
+    limits = [f"{used.what}: {used.limits}; {used.source}" for used in account.used if used.limits]
+    kinds = (
+        ("", account.remarks),
+        ("page.scores", indices),
+        ("page.missing", account.missing),
+        ("page.set-aside", account.set_aside),
+        ("page.limits", limits),
+    )
+    for heading, lines in kinds:
+        if lines:
+            title = [f"{teller.say(heading)}:"] if heading else []
+            # "text: The annotation - text content (as markdown)" (hl7.org/fhir/R4/datatypes.html#Annotation)
+            yield "\n".join([*title, *[f"- {line}" for line in lines]])
     yield account.rules
     yield account.disclaimer

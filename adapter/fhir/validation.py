@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any
 
-from pydantic import ValidationError
+import msgspec
+from pydantic import BaseModel, ValidationError
 
+from adapter.fhir.decoding import encode
 from adapter.fhir.identity import IS_ID, IS_REFERENCE
 from adapter.fhir.releases import WRITTEN, Release
 from adapter.problems import Problem, ProblemCode
 
+# Where, below the element at hand, and what.
+_Fault = tuple[str, str]
 _URN = re.compile(r"urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _PERCENT = {"system": "http://unitsofmeasure.org", "code": "%"}
 _OBSERVATION_STATUS = "registered preliminary final amended corrected cancelled entered-in-error unknown"
@@ -36,17 +41,30 @@ _REQUIRED_BINDINGS: Mapping[str, frozenset[str]] = {
 }
 
 
+_BOUND = frozenset(path.rpartition(".")[2] for path in _REQUIRED_BINDINGS)
+
+
 def validate(resource: Mapping[str, Any], release: Release) -> list[Problem]:
     """Everything wrong with a resource, or with a Bundle and each resource in it; an empty list if it may be sent.
 
     fhir.resources judges the structure. It passes over wrong codes, ras-1, ras-2, ids and references of any shape, so
     those are judged here.
     """
-    return [
-        *_structure(resource, release),
-        *_identity(resource),
-        *_nodes_checked(resource, resource["resourceType"], resource["resourceType"]),
-    ]
+    if resource["resourceType"] == "Device":
+        # It is the same in every run.
+        return list(_validated(encode(resource), release))
+    return _faults(resource, release)
+
+
+@lru_cache(maxsize=16)
+def _validated(json: bytes, release: Release) -> tuple[Problem, ...]:
+    return tuple(_faults(msgspec.json.decode(json), release))
+
+
+def _faults(resource: Mapping[str, Any], release: Release) -> list[Problem]:
+    name = resource["resourceType"]
+    below = [_problem(f"{name}{where}", what) for where, what in _nodes_checked(resource, name)]
+    return [*_structure(resource, release), *_identity(resource), *below]
 
 
 def _problem(where: str, what: str) -> Problem:
@@ -56,13 +74,45 @@ def _problem(where: str, what: str) -> Problem:
 def _structure(resource: Mapping[str, Any], release: Release) -> Iterator[Problem]:
     """What fhir.resources says; imported only here, for it costs a sixth of a second."""
     name = resource["resourceType"]
-    model = getattr(import_module(f"{WRITTEN[release].models}.{name.lower()}"), name)
     try:
-        model.model_validate(resource)
+        _model(name, release).model_validate(_without_repeats(resource))
     except ValidationError as error:
         # Without the input: a problem's text never carries a patient's data.
         for issue in error.errors(include_url=False, include_input=False, include_context=False):
             yield _problem(".".join([name, *map(str, issue["loc"])]), issue["msg"])
+
+
+@cache
+def _model(name: str, release: Release) -> type[BaseModel]:
+    found: type[BaseModel] = getattr(import_module(f"{WRITTEN[release].models}.{name.lower()}"), name)
+    return found
+
+
+def _without_repeats(resource: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The resource with one of each list of bare references: they differ in nothing but what is judged here."""
+    shorter = dict(resource)
+    for name, is_bare in _REFERENCES.items():
+        listed = resource.get(name)
+        if isinstance(listed, list) and len(listed) > 1 and all(map(is_bare, listed)):
+            shorter[name] = listed[:1]
+    return shorter
+
+
+def _is_bare_reference(element: object) -> bool:
+    return isinstance(element, dict) and element.keys() == {"reference"} and isinstance(element["reference"], str)
+
+
+def _is_bare_source(element: object) -> bool:
+    return (
+        isinstance(element, dict)
+        and element.keys() == {"role", "what"}
+        and element["role"] == "source"
+        and _is_bare_reference(element["what"])
+    )
+
+
+# Each of these references is held against IS_REFERENCE, which is stricter than fhir.resources.
+_REFERENCES: Mapping[str, Callable[[object], bool]] = {"basis": _is_bare_reference, "entity": _is_bare_source}
 
 
 def _identity(resource: Mapping[str, Any]) -> Iterator[Problem]:
@@ -84,29 +134,30 @@ def _identity(resource: Mapping[str, Any]) -> Iterator[Problem]:
         yield from _identity(entry["resource"])
 
 
-def _nodes_checked(node: object, path: str, where: str) -> Iterator[Problem]:
-    """Walk through a JSON value: ``path`` names the element for the tables, ``where`` counts the repetitions too."""
-    if isinstance(node, list):
-        for index, part in enumerate(node):
-            yield from _nodes_checked(part, path, f"{where}[{index}]")
-    elif isinstance(node, dict):
-        yield from _invariants(node, path, where)
-        for name, part in node.items():
-            inner = part["resourceType"] if name == "resource" and isinstance(part, dict) else f"{path}.{name}"
-            yield from _nodes_checked(part, inner, f"{where}.{name}")
-    elif path in _REQUIRED_BINDINGS and node not in _REQUIRED_BINDINGS[path]:
-        yield _problem(where, "the code is not in the value set that is required here")
-    elif path.endswith(".reference") and not IS_REFERENCE.fullmatch(str(node)):
-        yield _problem(where, "a relative, absolute or urn reference was expected")
+def _nodes_checked(node: Mapping[str, Any], path: str) -> list[_Fault]:
+    """Walk through a JSON object: ``path`` names the element for the tables; each fault tells where it lies below."""
+    found: list[_Fault] = [*_invariants(node)] if path == "RiskAssessment.prediction" else []
+    for name, part in node.items():
+        if isinstance(part, dict):
+            inner = part["resourceType"] if name == "resource" else f"{path}.{name}"
+            found += [(f".{name}{where}", what) for where, what in _nodes_checked(part, inner)]
+        elif isinstance(part, list):
+            inner = f"{path}.{name}"
+            for index, each in enumerate(part):
+                if isinstance(each, dict):
+                    found += [(f".{name}[{index}]{where}", what) for where, what in _nodes_checked(each, inner)]
+        elif name in _BOUND and part not in _REQUIRED_BINDINGS.get(f"{path}.{name}", (part,)):
+            found.append((f".{name}", "the code is not in the value set that is required here"))
+        elif name == "reference" and not IS_REFERENCE.fullmatch(str(part)):
+            found.append((".reference", "a relative, absolute or urn reference was expected"))
+    return found
 
 
-def _invariants(node: Mapping[str, Any], path: str, where: str) -> Iterator[Problem]:
+def _invariants(node: Mapping[str, Any]) -> Iterator[_Fault]:
     """RiskAssessment's own rules, ras-1 and ras-2."""
-    if path != "RiskAssessment.prediction":
-        return
     probability = node.get("probabilityDecimal", Decimal(0))
     if not 0 <= probability <= 100:
-        yield _problem(f"{where}.probabilityDecimal", "ras-2: a percentage from 0 to 100 was expected")
+        yield ".probabilityDecimal", "ras-2: a percentage from 0 to 100 was expected"
     for end in map(node.get("probabilityRange", {}).get, ("low", "high")):
         if end and {name: end.get(name) for name in _PERCENT} != _PERCENT:
-            yield _problem(f"{where}.probabilityRange", "ras-1: percentages were expected")
+            yield ".probabilityRange", "ras-1: percentages were expected"
