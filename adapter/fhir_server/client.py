@@ -246,7 +246,8 @@ def _redirected(request: Request, answer: Response, redirects: int) -> Request:
     if redirects > _MOST_REDIRECTS:
         raise ServerError("the server redirects in a circle", code="redirect-loop")
     url = followed(answer.headers["location"], request.url)
-    if answer.status == 303 or (answer.status in (301, 302) and request.method == "POST"):
+    # Only these two say that the method stays as it is (RFC 9110, 15.4.8 and 15.4.9).
+    if request.method != "GET" and answer.status not in (307, 308):
         raise ServerError("the server redirects a change; it was not sent again", code="redirect-refused")
     return msgspec.structs.replace(request, url=url)
 

@@ -174,8 +174,10 @@ def test_an_expired_token_is_renewed_in_the_middle_of_a_run() -> None:
     assert FhirServer(BASE, transport, authorisation=_Renewing(1), clock=Ticking()).read("Patient/1") is not None
 
 
-def test_a_redirect_within_the_origin_is_followed() -> None:
-    transport = Scripted(Response(307, {"location": "/other/Patient/1"}), PATIENT)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_within_the_origin_is_followed(status: int) -> None:
+    """A1.25"""
+    transport = Scripted(Response(status, {"location": "/other/Patient/1"}), PATIENT)
     assert server(transport).read("Patient/1") is not None
     assert urls(transport.sent)[1] == "GET https://h.example/other/Patient/1"
 
@@ -196,10 +198,20 @@ def test_redirects_in_a_circle_end() -> None:
     assert error.value.code == "redirect-loop"
 
 
-def test_a_change_is_not_sent_again_as_something_else() -> None:
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+@pytest.mark.parametrize("status", [301, 302, 303])
+def test_a_change_is_not_sent_again_as_something_else(method: str, status: int) -> None:
+    transport = Scripted(Response(status, {"location": "/fhir/other"}))
     with pytest.raises(ServerError) as error:
-        server(Scripted(Response(302, {"location": "/fhir/other"}))).send("POST", "", b"{}")
+        server(transport).send(method, "Device/1", b"{}")
     assert error.value.code == "redirect-refused"
+    assert len(transport.sent) == 1
+
+
+def test_a_change_goes_to_the_new_place_where_it_is_said_to_stay_the_same() -> None:
+    transport = Scripted(Response(308, {"location": "/new/Device/1"}), Response(200))
+    server(transport).send("PUT", "Device/1", b"{}")
+    assert [(each.method, each.body) for each in transport.sent] == [("PUT", b"{}")] * 2
 
 
 @pytest.mark.parametrize(
