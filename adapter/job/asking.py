@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from adapter.fhir_server.capabilities import TypeCapabilities
+from adapter.errors import ServerError
+from adapter.fhir_server.capabilities import Capabilities, TypeCapabilities
+from adapter.fhir_server.client import FhirServer
 from adapter.knowledge.model import Knowledge
 
 # What refers to a resource that is needed beside it: the sample of a result, the members of a panel, what a score was
@@ -47,6 +49,20 @@ def known_codes(knowledge: Knowledge) -> tuple[str, ...]:
     """Every code of an Observation that means something to us, as ``system|code`` escaped for a search."""
     known = sorted({*knowledge.codes, *knowledge.factor_answers})
     return tuple(f"{system.translate(_ESCAPED)}|{code.translate(_ESCAPED)}" for system, code in known)
+
+
+def said_by(server: FhirServer) -> Capabilities:
+    """What a server says it can do; nothing, where it says nothing of itself, and then everything is tried.
+
+    Raises:
+        ServerError: It cannot be asked now.
+    """
+    try:
+        return server.capabilities()
+    except ServerError as error:
+        if error.may_retry:
+            raise
+        return Capabilities()
 
 
 def questions(patient: str, codes: Sequence[str], offers: Offers) -> list[Question]:

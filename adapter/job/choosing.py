@@ -14,7 +14,7 @@ from adapter.fhir.references import literal
 from adapter.fhir_server.client import FhirServer
 from adapter.fhir_server.searching import Found
 from adapter.job.answers import Delivered, delivered
-from adapter.job.asking import CONTEXT, Offers, is_offered
+from adapter.job.asking import CONTEXT, Offers, is_offered, said_by
 from adapter.ledger.ledger import Ledger
 from adapter.recognition.predictions import OWN_METHOD
 
@@ -99,7 +99,7 @@ def changed(server: FhirServer, ledger: Ledger, codes: Sequence[str], since: dat
 
     What was deleted is in no search; a run over all patients finds that.
     """
-    offers = server.capabilities().types
+    offers = said_by(server).types
     listing = _Listing(server, ledger)
     moment = f"ge{since.astimezone(UTC).isoformat(timespec='seconds')}"
     for name, parameters in _asked(codes, offers, by):

@@ -13,10 +13,11 @@ from adapter.errors import ServerError
 from adapter.fhir.amending import superseding
 from adapter.fhir.releases import Release
 from adapter.fhir.validation import validate
+from adapter.fhir_server.capabilities import Capabilities
 from adapter.fhir_server.client import FhirServer
 from adapter.fhir_server.writing_back import write_back
 from adapter.fhir_server.writing_back_ways import Habits
-from adapter.job.asking import known_codes
+from adapter.job.asking import known_codes, said_by
 from adapter.job.earlier import Earlier, standing_reference
 from adapter.job.endings import Done, Ending
 from adapter.job.fetching import Fetched, fetch_patient
@@ -116,6 +117,13 @@ class Job:
         return done if self._choices.dry_run else self._remembered(done)
 
     @property
+    def _capabilities(self) -> Capabilities:
+        """What the server says of itself; asked once, also where the answer is that it says nothing."""
+        if self._habits.capabilities is None:
+            self._habits.capabilities = said_by(self.server)
+        return self._habits.capabilities
+
+    @property
     def _owner(self) -> str:
         return f"{self._choices.owner}-{threading.get_ident()}"
 
@@ -125,7 +133,7 @@ class Job:
 
     def _tried(self, patient: str) -> Done:
         try:
-            return self._fetched(patient, fetch_patient(self.server, patient, self.codes))
+            return self._fetched(patient, fetch_patient(self.server, patient, self.codes, self._capabilities.types))
         except ServerError as error:
             return Done(patient=patient, ending=Ending.FAILED, reason=error.code, may_retry=error.may_retry)
 
@@ -242,9 +250,7 @@ class Job:
 
     def _options(self) -> Options:
         options = self._choices.options
-        return (
-            options if options.release else msgspec.structs.replace(options, release=self.server.capabilities().release)
-        )
+        return options if options.release else msgspec.structs.replace(options, release=self._capabilities.release)
 
 
 def _is_ambiguous(outcome: Outcome) -> bool:

@@ -17,6 +17,7 @@ from adapter.fhir.versions import is_withdrawn
 from adapter.fhir_server.client import FhirServer
 from adapter.fhir_server.retracting import retract
 from adapter.job.answers import single
+from adapter.job.asking import said_by
 from adapter.job.endings import Done, Ending
 from adapter.job.fetching import Fetched
 from adapter.ledger.entries import UNFINISHED, Entry, State
@@ -88,7 +89,7 @@ class Earlier:
         answer = self._server.read(f"RiskAssessment/{key}")
         if answer is not None:
             return (f"RiskAssessment/{key}",)
-        if "identifier" not in self._server.capabilities().of("RiskAssessment").search_parameters:
+        if "identifier" not in said_by(self._server).of("RiskAssessment").search_parameters:
             return ()
         found = self._server.search("RiskAssessment", [("identifier", f"{IDENTIFIER_SYSTEM}|urn:uuid:{key}")])
         places = [place for page in found.pages for place in standing_in(page.data, wanted) or ()]

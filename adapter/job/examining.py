@@ -57,7 +57,8 @@ def examine(server: FhirServer, codes: Sequence[str]) -> list[Finding]:
     except ServerError as error:
         told = f"/metadata gives no CapabilityStatement: {error} [{error.code}]"
         ask = "check the address with its administrator: it must be the base of the FHIR API"
-        return [Finding("metadata", told, ask, hinders=error.code in ("unreachable", "tls-refused")), _smart(server)]
+        unread = Finding("metadata", told, ask, hinders=error.status == 0)
+        return [unread] if unread.hinders else [unread, _smart(server), _search(server, Capabilities(), codes)]
     return [
         _release(capabilities),
         _smart(server),
@@ -121,7 +122,7 @@ def _search(server: FhirServer, capabilities: Capabilities, codes: Sequence[str]
             403: "let us search Observation for any patient",
         }.get(error.status, "why is a search of Observation by patient and code refused?")
         told = f"a search of Observation by patient and {len(codes)} codes fails: {error} [{error.code}]"
-        return Finding("search", told, ask, hinders=error.status in (401, 403))
+        return Finding("search", told, ask, hinders=error.status in (0, 401, 403, 404))
     if found.ignored:
         told = f"the search works, but {', '.join(found.ignored)} is ignored: more comes than is needed"
         return Finding("search", told, f"support {', '.join(found.ignored)} in searches of Observation")

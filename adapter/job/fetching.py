@@ -13,7 +13,7 @@ from adapter.fhir.references import literal
 from adapter.fhir_server.client import FhirServer
 from adapter.fhir_server.searching import Found
 from adapter.job.answers import Delivered, as_page, bases, delivered, single, undelivered
-from adapter.job.asking import Question, questions
+from adapter.job.asking import Offers, Question, questions
 from adapter.problems import ProblemCode
 
 # Panels within panels: what a member of a member leads to is read, and no deeper.
@@ -45,13 +45,14 @@ class Fetched(msgspec.Struct, frozen=True):
         return not self.shortfalls
 
 
-def fetch_patient(server: FhirServer, patient: str, codes: Sequence[str]) -> Fetched:
+def fetch_patient(server: FhirServer, patient: str, codes: Sequence[str], offers: Offers) -> Fetched:
     """What the assessment of a patient needs.
 
     Args:
         server: Where from.
         patient: ``Patient/1``.
         codes: What ``known_codes`` gave.
+        offers: By resource type, what the server says it can do.
 
     Raises:
         ServerError: The server cannot be reached, or refuses us altogether.
@@ -61,7 +62,7 @@ def fetch_patient(server: FhirServer, patient: str, codes: Sequence[str]) -> Fet
         return Fetched(found=False)
     inquiry = _Inquiry(server, patient)
     inquiry.keep("Patient", [single(person.body)])
-    for question in questions(patient, codes, server.capabilities().types):
+    for question in questions(patient, codes, offers):
         inquiry.ask(question)
     inquiry.follow()
     inquiry.identify()
