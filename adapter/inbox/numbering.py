@@ -103,5 +103,6 @@ def caught_up(numbers: Numbers) -> Numbers:
 
 
 def _timed(numbers: Numbers, now: float) -> Numbers:
-    since = 0 if numbers.missing is None else numbers.gap_since or now
-    return msgspec.structs.replace(numbers, gap_since=since)
+    if numbers.missing is None:
+        return Numbers(numbers.highest)
+    return msgspec.structs.replace(numbers, gap_since=numbers.gap_since or now)

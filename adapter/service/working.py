@@ -92,11 +92,16 @@ class Worker:
                 busy = self._started(now) or busy
         except InboxUnusable as error:
             # Nothing was changed: the events are still in the inbox, and what was tried is settled next time.
-            self.fault = str(error)
-            self._awake.wait(_PAUSE_AFTER_FAULT)
-            return False
+            return self._paused(str(error))
+        except Exception as error:  # noqa: BLE001 - the one place: shown to the operator, and the next turn follows
+            return self._paused(f"fault of the adapter: {type(error).__name__}")
         self.fault, self.turned_at = "", self._now()
         return busy
+
+    def _paused(self, fault: str) -> bool:
+        self.fault = fault
+        self._awake.wait(_PAUSE_AFTER_FAULT)
+        return False
 
     def _kept(self, now: float) -> bool:
         """Commit what came and what was tried, together."""
