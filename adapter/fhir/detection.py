@@ -39,7 +39,7 @@ def detect(entries: Sequence[Entry], wanted: Release | None) -> Detected:
     fits = [releases_of(entry) for entry in entries]
     if wanted is not None:
         return Detected(wanted, None, fits)
-    declared = {release for entry in entries if (release := stated_release(entry)) is not None}
+    declared = {release for entry in entries if entry.plain is None and (release := stated_release(entry)) is not None}
     return Detected(*decide(Counter(fits), declared), fits)
 
 

@@ -11,13 +11,12 @@ from adapter.errors import InputUnreadable
 from adapter.fhir.compact import compacted, items_of, unique_parts
 from adapter.fhir.decoding import Json, decode, unpack
 from adapter.fhir.entry import Entry, holding, holding_plain, object_at, text_at
-from adapter.fhir.plain import opened_entries, plain_lines, plain_observation, plain_observations
+from adapter.fhir.plain import opened_bundle, plain_observation, plain_observations
 from adapter.fhir.plain_shapes import ReadEntry
 from adapter.problems import Problem, ProblemCode, Severity
 
 _BUNDLE = b'"Bundle"'
 _CHUNK = 65536
-_HEAD = b'{"resourceType":"Bundle"'
 _NOTHING = msgspec.Raw(b"null")
 _NDJSON = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -64,16 +63,12 @@ def _of_lines(data: bytes, name: str, *, carefully: bool) -> list[Entry]:
     begin, number = 0, 1
     while begin < len(data):
         end = data.find(b"\n", begin + _CHUNK) + 1 or len(data)
-        chunk, begin = data[begin:end], end
-        plain = None if carefully else plain_lines(chunk)
-        if plain is not None:
-            found += [holding_plain(f"{name}:{line}", each) for line, each in enumerate(plain, number)]
-            number += len(plain)
-            continue
-        lines = chunk.removesuffix(b"\n").split(b"\n")
-        for line, raw in enumerate(lines, number):
-            found += of_line(raw, f"{name}:{line}", carefully=carefully)
-        number += len(lines)
+        lines = data[begin:end].removesuffix(b"\n").split(b"\n")
+        plain = [None] * len(lines) if carefully else plain_observations(lines)
+        for line, (raw, read) in enumerate(zip(lines, plain, strict=True), number):
+            where = f"{name}:{line}"
+            found += of_line(raw, where, carefully=carefully) if read is None else [holding_plain(where, read)]
+        begin, number = end, number + len(lines)
     return found
 
 
@@ -92,17 +87,17 @@ def of_line(line: bytes, where: str, *, carefully: bool = False) -> Iterator[Ent
 def _of_bytes(data: bytes, where: str, *, carefully: bool) -> Iterator[Entry]:
     """The entries of one JSON document. A Bundle is opened without decoding it, so that a bad entry costs no other."""
     compact = compacted(data)
-    plain = None if carefully or compact.startswith(_HEAD) else plain_observation(compact)
+    opened = None if carefully else opened_bundle(compact)
+    if opened is not None:
+        yield from _of_bundle({"type": opened.type}, opened.entry, f"{where}#Bundle")
+        return
+    plain = None if carefully else plain_observation(compact)
     if plain is not None:
         yield holding_plain(where, plain)
         return
     parts = unique_parts(compact)
-    if parts is None or "entry" not in parts or bytes(parts.get("resourceType", b"")) != _BUNDLE:
-        yield from _of_document(decode(data, where=where), where)
-        return
-    opened = None if carefully else opened_entries(parts["entry"])
-    items = items_of(parts["entry"]) if opened is None else opened
-    if items is None:
+    items = items_of(parts["entry"]) if parts and "entry" in parts else None
+    if parts is None or items is None or bytes(parts.get("resourceType", b"")) != _BUNDLE:
         yield from _of_document(decode(data, where=where), where)
         return
     head = {key: decode(bytes(part), where=where) for key, part in parts.items() if key != "entry"}

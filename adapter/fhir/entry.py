@@ -43,7 +43,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
         """The resource as decoded; ``None`` where the entry holds none. What the fast lane read is decoded if asked."""
         if self.plain is None:
             return self.decoded
-        again = decode(self.plain.json(), where=self.where)
+        again = decode(bytes(self.plain.raw), where=self.where)
         return again if isinstance(again, dict) else None
 
     @property

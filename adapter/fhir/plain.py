@@ -25,7 +25,7 @@ from adapter.fhir.datatypes import concept_of, name_of, quantity_of
 from adapter.fhir.decoding import decode
 from adapter.fhir.element import Element
 from adapter.fhir.observations import codings_of_interpretation, ranges_of
-from adapter.fhir.plain_shapes import ENCODER, NO_META, PlainObservation, ReadEntry, ReadObservation
+from adapter.fhir.plain_shapes import ENCODER, NO_META, PlainObservation, ReadBundle, ReadObservation
 from adapter.problems import ProblemCode
 
 _Raw = msgspec.Raw
@@ -39,7 +39,7 @@ _KEPT = 8192
 _NUMBER_BEGINS = b'"valueQuantity":{"value":'
 _NUMBER_UNKNOWN = b"{" + _NUMBER_BEGINS + b"0"
 _DECODER = msgspec.json.Decoder(ReadObservation)
-_ENTRIES = msgspec.json.Decoder(list[ReadEntry])
+_BUNDLE = msgspec.json.Decoder(ReadBundle)
 
 
 def plain_observation(raw: bytes) -> PlainObservation | None:
@@ -50,35 +50,35 @@ def plain_observation(raw: bytes) -> PlainObservation | None:
 def plain_observations(raws: Sequence[bytes | _Raw]) -> list[PlainObservation | None]:
     """For each of several JSON values the Observation in it, if its bytes prove that nothing needs the careful lane."""
     read = [_read(raw) for raw in raws]
-    length = sum([len(raw) + 1 for raw, each in zip(raws, read, strict=True) if each is not None])
-    plain = _proved([each for each in read if each is not None], length)
-    if plain is None and len(raws) > 1:
-        return [each for raw in raws for each in plain_observations([raw])]
-    found = iter(plain or [None])
-    return [None if each is None else next(found) for each in read]
+    found = [(raw, each) for raw, each in zip(raws, read, strict=True) if each is not None]
+    written = ENCODER.encode([each for _, each in found])
+    if len(written) != sum([len(raw) + 1 for raw, _ in found]) + (1 if found else 2) or _holds_nul(written):
+        # None of them has grown, so all are proved if together they are as long; else each is asked alone.
+        return [None] if len(raws) == 1 else [each for raw in raws for each in plain_observations([raw])]
+    plain: list[PlainObservation | None] = []
+    begin = 1
+    for raw, each in zip(raws, read, strict=True):
+        if each is None:
+            plain.append(None)
+            continue
+        plain.append(_plain(each, raw, written, begin))
+        begin += len(raw) + 1
+    return plain
 
 
-def plain_lines(data: bytes) -> list[PlainObservation] | None:
-    """The same for NDJSON, by line; ``None`` unless every line holds an Observation that the fast lane can read."""
+def opened_bundle(data: bytes) -> ReadBundle | None:
+    """A Bundle, its entries not looked into; ``None`` unless its bytes prove that it holds nothing else."""
     try:
-        read = _DECODER.decode_lines(data)
+        opened = _BUNDLE.decode(data)
     except NO_JSON:
         return None
-    # With a line's end behind each of as many values as there are lines, each stands in a line of its own.
-    is_open = not data.endswith(b"\n")
-    if data.count(b"\n") + is_open != len(read):
-        return None
-    plain = [each for each in _proved(read, len(data) + is_open) or () if each is not None]
-    return plain if len(plain) == len(read) else None
+    written = ENCODER.encode(opened)
+    return opened if len(written) == len(data) and opened.is_plain and not _holds_nul(written) else None
 
 
-def opened_entries(entries: _Raw) -> list[ReadEntry] | None:
-    """The entries of a Bundle, not looked into; ``None`` unless their bytes prove that they hold nothing else."""
-    try:
-        opened = _ENTRIES.decode(entries)
-    except NO_JSON:
-        return None
-    return opened if len(ENCODER.encode(opened)) == len(entries) else None
+def _holds_nul(written: bytes) -> bool:
+    # A single byte is searched for at the speed of memory, and hardly ever found.
+    return b"\\" in written and b"\\u0000" in written
 
 
 def _read(raw: bytes | _Raw) -> ReadObservation | None:
@@ -88,25 +88,12 @@ def _read(raw: bytes | _Raw) -> ReadObservation | None:
         return None
 
 
-def _proved(read: Sequence[ReadObservation], length: int) -> list[PlainObservation | None] | None:
-    """What was read, if it is as long when written again, in lines; and holds no NUL, which is no character in FHIR."""
-    written = ENCODER.encode_lines(read)
-    if len(written) != length or (b"\\" in written and b"\\u0000" in written):
-        return None
-    found: list[PlainObservation | None] = []
-    begin = 0
-    for each in read:
-        end = written.index(b"\n", begin)
-        found.append(_plain(each, written, begin, end))
-        begin = end + 1
-    return found
-
-
-def _plain(read: ReadObservation, written: bytes, begin: int, end: int) -> PlainObservation | None:
+def _plain(read: ReadObservation, raw: bytes | _Raw, written: bytes, begin: int) -> PlainObservation | None:
     digits, meta, subject = bytes(read.valueQuantity.value), read.meta or NO_META, read.subject.reference
     # Nothing but texts stands before it, and in a text its quotation marks would be escaped.
     behind = written.index(_NUMBER_BEGINS, begin) + len(_NUMBER_BEGINS) + len(digits)
-    common, number, effective = _common(written[behind:end]), _number(digits), clinical_time(read.effectiveDateTime)
+    common, number = _common(written[behind : begin + len(raw)]), _number(digits)
+    effective = clinical_time(read.effectiveDateTime)
     # A contained Patient needs its resource, and a conditional reference the kind of its Bundle.
     is_named = read.id and subject and subject[0] != "#" and "?" not in subject
     if common is None or number is None or effective is None or not is_named:
@@ -124,9 +111,7 @@ def _plain(read: ReadObservation, written: bytes, begin: int, end: int) -> Plain
         read.issued,
         meta.lastUpdated,
         names,
-        written,
-        begin,
-        end,
+        raw,
     )
 
 

@@ -118,6 +118,29 @@ class ReadEntry(Part, kw_only=True):
         return ENCODER.encode(self)
 
 
+class _Link(Part):
+    relation: str
+    url: str
+
+
+class ReadBundle(Part, kw_only=True):
+    """A Bundle, its entries not looked into."""
+
+    resourceType: Literal["Bundle"]  # noqa: N815
+    id: str = ""
+    meta: Meta | None = None
+    type: str = ""
+    timestamp: str = ""
+    total: _Raw = _NOT_GIVEN
+    link: tuple[_Link, ...] = ()
+    entry: list[ReadEntry]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether what was not looked into is the number it should be."""
+        return self.total is _NOT_GIVEN or bytes(self.total).isdigit()
+
+
 NO_META = Meta()
 _NO_UNIT = ReportedQuantity(None)
 
@@ -129,7 +152,7 @@ class PlainObservation(msgspec.Struct, frozen=True, gc=False):
         common: All it reports but for what is its own; the same in many.
         id, version, number, effective, issued, last_updated, identifiers: What is its own.
         subject: The reference to its patient.
-        several, begin, end: The JSON of several Observations, and where in it this one stands.
+        raw: The JSON it was read from.
     """
 
     common: LabResult
@@ -141,9 +164,7 @@ class PlainObservation(msgspec.Struct, frozen=True, gc=False):
     issued: str
     last_updated: str
     identifiers: tuple[str, ...]
-    several: bytes
-    begin: int
-    end: int
+    raw: bytes | _Raw
 
     def result(self, where: str, resource: str, patient: str) -> LabResult:
         """The result it reports.
@@ -167,7 +188,3 @@ class PlainObservation(msgspec.Struct, frozen=True, gc=False):
             last_updated=self.last_updated,
             identifiers=self.identifiers,
         )
-
-    def json(self) -> bytes:
-        """The Observation as it came, but for the order of its members."""
-        return self.several[self.begin : self.end]
