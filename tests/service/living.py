@@ -72,7 +72,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def eventually(found: Callable[[], Any], *, seconds: float = 30) -> Any:
+def eventually(found: Callable[[], Any], *, seconds: float = 20) -> Any:
     """What is found once something is; an error of the test if nothing ever is."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -86,7 +86,7 @@ def eventually(found: Callable[[], Any], *, seconds: float = 30) -> Any:
 def command(folder: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
     """``osteo-fhir`` with the files of a folder."""
     return subprocess.run(
-        [sys.executable, "-m", "adapter.entrypoints.cli", *words],
+        [sys.executable, "-c", "from adapter.entrypoints.cli import main; main()", *words],
         capture_output=True,
         env=_environment(folder),
         check=False,

@@ -24,7 +24,8 @@ from tests.servers.sekmet import Json, Sekmet, sekmet
 from tests.service.living import SECRET, Service, eventually, free_port, service
 
 PATIENTS = 12
-CODES = {"41274-2": "ng/mL", "38263-0": "{T-score}"}
+VALUES = {"47255-5": 80.5, "38267-1": -3.7}
+CODES = {"47255-5": "ug/L", "38267-1": "{T-score}"}
 
 
 def patient(number: int) -> Json:
@@ -101,7 +102,9 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_written_twice(
     kills, port = int(request.config.getoption("--kills", default=8)), free_port()
     with sekmet(tmp_path / "server") as server:
         server.load([patient(number) for number in range(PATIENTS)])
-        server.load([result(number, code, -2.7 + number / 10) for number in range(PATIENTS) for code in CODES])
+        server.load(
+            [result(number, code, value + number / 10) for number in range(PATIENTS) for code, value in VALUES.items()]
+        )
         sender = Sender(port)
         try:
             for kill in range(kills):
@@ -162,8 +165,8 @@ def _key(focus: str, version: str) -> str:
 
 def _assert_each_patient_has_one(server: Sekmet) -> None:
     standing = [
-        each["subject"]["reference"]
+        (each["subject"]["reference"], len(each["basis"]))
         for each in server.found("RiskAssessment?_count=200")
         if each["status"] != "entered-in-error"
     ]
-    assert Counter(standing) == Counter(f"Patient/p{number}" for number in range(PATIENTS))
+    assert Counter(standing) == Counter((f"Patient/p{number}", 2) for number in range(PATIENTS))
