@@ -8,7 +8,8 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from adapter.errors import ServerError
-from adapter.fhir_server.outcomes import Outcome, outcome_of
+from adapter.fhir_server.messages import Response
+from adapter.fhir_server.outcomes import TRANSIENT_ISSUES, Outcome, outcome_of, request_id
 
 
 class _Link(msgspec.Struct, frozen=True):
@@ -57,24 +58,24 @@ class Page(msgspec.Struct, frozen=True):
     last_updated: str = ""
 
 
-def page_of(body: bytes) -> Page:
-    """Read the page in a body.
+def page_of(answer: Response) -> Page:
+    """Read the page in an answer.
 
     Raises:
         ServerError: It is no searchset, or a server's error dressed up as one: Oracle and athena send an
             OperationOutcome of severity error within a 200.
     """
     try:
-        bundle = msgspec.json.decode(body, type=_Bundle)
+        bundle = msgspec.json.decode(answer.body, type=_Bundle)
         outcomes = [outcome_of(bytes(entry.resource)) for entry in bundle.entry if _is_outcome(entry)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ServerError("the answer to a search is not readable as JSON", code="unexpected-content") from error
     if bundle.resourceType == "OperationOutcome":
-        raise failed([outcome_of(body)])
+        raise failed([outcome_of(answer.body)], request_id(answer))
     if bundle.resourceType != "Bundle":
         raise ServerError("the answer to a search is no Bundle", code="unexpected-content")
     if any(outcome.is_grave for outcome in outcomes):
-        raise failed(outcomes)
+        raise failed(outcomes, request_id(answer))
     links = {link.relation: link.url for link in reversed(bundle.link)}
     return Page(links.get("next", ""), links.get("self", ""), len(bundle.entry), bundle.meta.lastUpdated)
 
@@ -83,26 +84,33 @@ def ignored_parameters(sent: Sequence[tuple[str, str]], self_link: str) -> tuple
     """The parameters we sent that are missing from what the server says it searched for.
 
     "the server SHALL return the parameters that were actually used" (hl7.org/fhir/R4/search.html#conformance). A self
-    link without any parameter of ours says nothing: some servers repeat only the address.
+    link without any parameter of ours says nothing: some servers repeat only the address, or a key of their own.
     """
-    used = {name.partition(":")[0] for name, _ in parse_qsl(urlsplit(self_link).query, keep_blank_values=True)}
-    names = dict.fromkeys(name.partition(":")[0] for name, _ in sent if not name.startswith("_count"))
-    missing = tuple(name for name in names if name not in used)
-    return missing if used.intersection(names) else ()
+    used = {_plain(name) for name, _ in parse_qsl(urlsplit(self_link).query, keep_blank_values=True)}
+    names = {name.partition(":")[0]: _plain(name) for name, _ in sent}
+    missing = tuple(name for name, plain in names.items() if plain not in used and plain != "_count")
+    return missing if used.intersection(names.values()) else ()
 
 
-def failed(outcomes: Sequence[Outcome]) -> ServerError:
+def failed(outcomes: Sequence[Outcome], request_id: str) -> ServerError:
     """The error of a search that came back as 200 with an OperationOutcome that says otherwise."""
     issues = [issue for outcome in outcomes for issue in outcome.issues]
     told = "; ".join(issue.told() for issue in issues[:5])
-    transient = any(issue.code in ("transient", "throttled", "timeout", "lock-error") for issue in issues)
+    transient = any(issue.code in TRANSIENT_ISSUES for issue in issues)
     return ServerError(
         f"the server reports that the search failed ({told})",
         code="search-failed",
         status=200,
         may_retry=transient,
         issues=[issue.told() for issue in issues],
+        request_id=request_id,
     )
+
+
+def _plain(name: str) -> str:
+    """A parameter's name without modifier; a patient is a subject, and some servers say the one for the other."""
+    plain = name.partition(":")[0]
+    return "subject" if plain == "patient" else plain
 
 
 def _is_outcome(entry: _Entry) -> bool:

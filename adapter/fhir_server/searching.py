@@ -60,7 +60,7 @@ class Search:
     def found(self) -> Found:
         """All pages, or as many as came, with a word about the rest."""
         answer = self._first()
-        page = page_of(answer.body)
+        page = page_of(answer)
         ignored = ignored_parameters(self._parameters, page.self)
         server_time = page.last_updated or _date_of(answer)
         self._note(ignored, answer, self._server.clock.now())
@@ -114,7 +114,7 @@ class Search:
         """The next page by its link, verbatim: it means something to the server alone."""
         try:
             answer = checked(self._server.get(followed(page.next, asked), ACCEPTED, until=self._until))
-            return answer, page_of(answer.body)
+            return answer, page_of(answer)
         except ServerError as error:
             self._missing(f"a page is missing: {error} [{error.code}]")
             return None

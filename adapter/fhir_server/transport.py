@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import socket
+import ssl
 import threading
 import time
 import zlib
@@ -163,7 +164,9 @@ class RequestsTransport:
                 body = self._read(answer, sink if answer.status_code == 200 else None)
                 headers = {name.lower(): value for name, value in answer.headers.items()}
                 return Response(answer.status_code, headers, body, request.url)
-        except requests.exceptions.SSLError:
+        except requests.exceptions.SSLError as error:
+            if _hung_up(error):
+                raise ServerError("no answer came (hung up)", code="unreachable", may_retry=True) from None
             what = "the server's certificate is not trusted, or it refuses ours; see the settings for certificates"
             raise ServerError(what, code="tls-refused") from None
         except (requests.exceptions.ReadTimeout, ReadTimeoutError):
@@ -201,6 +204,13 @@ class RequestsTransport:
                 raise ServerError("the answer is larger than allowed", code="too-large")
             put(piece)
         return b"".join(parts)
+
+
+def _hung_up(error: BaseException | None) -> bool:
+    """Whether the other side went away in the middle of TLS, as a balancer does that starts anew: no refusal."""
+    while error is not None and not isinstance(error, ssl.SSLEOFError):
+        error = error.__context__
+    return error is not None
 
 
 def _pieces(answer: requests.Response) -> Iterator[bytes]:

@@ -131,8 +131,8 @@ def test_a_page_that_fails_leaves_the_rest_and_is_told() -> None:
 def test_an_error_dressed_as_a_result_is_a_failed_search(severity: str) -> None:
     """A1.7"""
     with pytest.raises(ServerError) as error:
-        search(Scripted(ok(page(outcome(severity, "processing")))))
-    assert error.value.code == "search-failed"
+        search(Scripted(ok(page(outcome(severity, "processing")), x_request_id="theirs")))
+    assert (error.value.code, error.value.request_id) == ("search-failed", "theirs")
     assert "secret-name" not in str(error.value)
 
 
@@ -146,6 +146,18 @@ def test_a_parameter_that_the_server_ignored_is_told() -> None:
     found = search(Scripted(answer), patient="Patient/1", code="a")
     assert found.ignored == ("code",)
     assert found.problems[0].code is ProblemCode.PARAMETER_IGNORED
+
+
+def test_a_self_link_with_nothing_but_the_page_size_says_that_all_else_was_ignored() -> None:
+    """A1.8"""
+    found = search(Scripted(ok(page(self_=f"{BASE}/Observation?_count=50"))), patient="1", code="a")
+    assert found.ignored == ("patient", "code")
+
+
+@pytest.mark.parametrize("name", ["subject", "subject:Patient", "patient"])
+def test_a_patient_may_be_called_a_subject(name: str) -> None:
+    """A1.8"""
+    assert search(Scripted(ok(page(self_=f"{BASE}/Observation?{name}=Patient/1"))), patient="1").ignored == ()
 
 
 @pytest.mark.parametrize("self_", ["", f"{BASE}/Observation", f"{BASE}?_getpages=abc"])

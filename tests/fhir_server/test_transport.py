@@ -210,6 +210,44 @@ def test_a_certificate_can_be_trusted_by_name(tmp_path: Path) -> None:
         assert RequestsTransport(wire).send(Request("GET", url), seconds=5).body == b"{}"
 
 
+def test_a_server_that_goes_away_in_the_middle_of_tls_may_come_back() -> None:
+    """A1.20: unlike one whose certificate is not trusted"""
+    with speaking(said()) as url, pytest.raises(ServerError) as error:
+        RequestsTransport().send(Request("GET", url.replace("http:", "https:")), seconds=5)
+    assert (error.value.code, error.value.may_retry) == ("unreachable", True)
+
+
+def test_our_own_certificate_is_shown_where_a_server_wants_one(tmp_path: Path) -> None:
+    context = _self_signed(tmp_path)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(tmp_path / "certificate.pem")
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    with speaking(bodied(b"{}"), context=context) as url:
+        request = Request("GET", url)
+        known = Wire(ca_bundle=certificate, client_certificate=certificate, client_key=key)
+        assert RequestsTransport(known).send(request, seconds=5).body == b"{}"
+        with pytest.raises(ServerError) as error:
+            RequestsTransport(Wire(ca_bundle=certificate)).send(request, seconds=5)
+    # Its alert may be overtaken by the end of the connection.
+    assert error.value.code in ("tls-refused", "unreachable")
+
+
+def test_a_proxy_is_used_where_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[bytes] = []
+
+    def speak(connection: socket.socket, request: bytes) -> None:
+        heard.append(request)
+        connection.sendall(HEAD + b"Content-Length: 2\r\n\r\n{}")
+
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with speaking(speak) as proxy:
+        monkeypatch.setenv("http_proxy", proxy)
+        request = Request("GET", "http://h.example/fhir/metadata")
+        assert RequestsTransport(Wire(use_proxies=True)).send(request, seconds=5).body == b"{}"
+    assert heard[0].startswith(b"GET http://h.example/fhir/metadata ")
+
+
 @pytest.mark.parametrize("use_proxies", [False, True])
 def test_credentials_lying_about_are_not_taken_in_place_of_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use_proxies: bool
