@@ -116,4 +116,8 @@ def _plain(name: str) -> str:
 def _is_outcome(entry: _Entry) -> bool:
     if not entry.resource or (entry.search and entry.search.mode == "match"):
         return False
-    return msgspec.json.decode(entry.resource, type=_Resource).resourceType == "OperationOutcome"
+    try:
+        return msgspec.json.decode(entry.resource, type=_Resource).resourceType == "OperationOutcome"
+    except msgspec.ValidationError:
+        # A broken entry costs no other: the pipeline sets it aside.
+        return False

@@ -13,7 +13,7 @@ from adapter.fhir.references import literal
 from adapter.fhir_server.client import FhirServer
 from adapter.fhir_server.searching import Found
 from adapter.job.answers import Delivered, as_page, bases, delivered, single, undelivered
-from adapter.job.asking import Offers, Question, questions
+from adapter.job.asking import Offers, Question, is_offered, questions
 from adapter.problems import ProblemCode
 
 # Panels within panels: what a member of a member leads to is read, and no deeper.
@@ -64,7 +64,7 @@ def fetch_patient(server: FhirServer, patient: str, codes: Sequence[str], offers
     inquiry.keep("Patient", [single(person.body)])
     for question in questions(patient, codes, offers):
         inquiry.ask(question)
-    inquiry.follow()
+    inquiry.follow(offers)
     inquiry.identify()
     return inquiry.answer()
 
@@ -93,11 +93,12 @@ class _Inquiry:
             return
         self._take(question.resource_type, found)
 
-    def follow(self) -> None:
+    def follow(self, offers: Offers) -> None:
         """Ask for what the answers lead to and do not hold: samples, members of panels, medicines."""
         asked: set[str] = set()
         for _ in range(_DEPTH):
-            missing = [each for each in undelivered(self._entries, self._own) if each not in asked]
+            leads = undelivered(self._entries, self._own)
+            missing = [each for each in leads if each not in asked and is_offered(offers, each.partition("/")[0])]
             if not missing:
                 return
             asked.update(missing)

@@ -1,0 +1,185 @@
+"""Fetching one patient: everything that was asked for and is hers, or a word about what is missing."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from adapter.errors import ServerError
+from adapter.job.asking import known_codes, said_by
+from adapter.job.fetching import Fetched, fetch_patient
+from adapter.pipeline import Options, PatientOutcome, assess_sources
+from tests.job.building import AS_OF, KNOWLEDGE, PATIENT, hospital_with, journey, server_of
+from tests.job.hospital import BASE, Hospital, statement, unreachable
+
+CODES = known_codes(KNOWLEDGE)
+
+
+def fetched(hospital: Hospital) -> Fetched:
+    server = server_of(hospital)
+    return fetch_patient(server, PATIENT, CODES, said_by(server).types)
+
+
+def assessed(found: Fetched) -> PatientOutcome:
+    outcome = assess_sources(found.sources, KNOWLEDGE, as_of=AS_OF, options=Options())
+    [person] = [each for each in outcome.patients if each.assessment.patient.reference == PATIENT]
+    return person
+
+
+def ctx(id_: str, subject: str, **more: Any) -> dict[str, Any]:
+    [found] = [each for each in journey() if each["id"] == "ctx"]
+    return {**found, "id": id_, "subject": {"reference": subject}, "meta": {"versionId": "1"}, **more}
+
+
+def test_what_a_server_sends_is_assessed_as_the_same_file_is() -> None:
+    found = fetched(hospital_with())
+    assert found.complete
+    assert assessed(found).assessment.stratum == "moderate"
+    assert assessed(found).assessment.plan == "P3"
+
+
+def test_no_digit_is_lost_on_the_way() -> None:
+    hospital = hospital_with()
+    hospital.hold(ctx("ctx", PATIENT, valueQuantity={"value": Decimal("0.8120"), "unit": "ng/mL"}))
+    used = {
+        each.result.marker: each.result
+        for each in assessed(fetched(hospital)).assessment.evidence
+        if hasattr(each.result, "marker")
+    }
+    assert used["ctx"].digits == "0.8120"
+
+
+def test_pages_are_followed_to_the_last() -> None:
+    hospital = hospital_with(page_size=2)
+    assert set(fetched(hospital).held) == set(hospital.held)
+
+
+def test_what_is_somebody_elses_is_left_out_even_if_the_server_sends_it() -> None:
+    """A1.8: a server may ignore the parameter"""
+    hospital = hospital_with(ignores={"patient", "code"})
+    hospital.hold({"resourceType": "Patient", "id": "p-02"}, ctx("hers", "Patient/p-02"))
+    found = fetched(hospital)
+    assert found.complete
+    assert found.foreign == 1
+    assert "Observation/hers" not in found.held
+
+
+@pytest.mark.parametrize("subject", [PATIENT, f"https://elsewhere.example/fhir/{PATIENT}"])
+def test_results_of_two_servers_are_never_mixed(subject: str) -> None:
+    """E24"""
+    hospital = hospital_with()
+    elsewhere = {"fullUrl": "https://elsewhere.example/fhir/Observation/ctx", "resource": ctx("ctx", subject)}
+    hospital.adds["Observation"] = [elsewhere]
+    found = fetched(hospital)
+    assert found.shortfalls == ("several-servers",)
+    assert found.held["Observation/ctx"] != elsewhere["resource"]
+
+
+def test_a_server_behind_a_proxy_may_call_itself_otherwise() -> None:
+    found = fetched(hospital_with(called="http://inner:8080/fhir"))
+    assert found.complete
+    assert assessed(found).assessment.stratum == "moderate"
+
+
+def test_absolute_references_to_the_server_itself_are_its_own() -> None:
+    hospital = hospital_with(called="http://inner:8080/fhir")
+    for each in journey():
+        if "subject" in each:
+            hospital.hold({**each, "subject": {"reference": f"{BASE}/{PATIENT}"}})
+    found = fetched(hospital)
+    assert found.complete
+    assert assessed(found).assessment.stratum == "moderate"
+
+
+def test_a_sample_that_was_not_delivered_is_asked_for_once_for_all_results() -> None:
+    hospital = hospital_with("non-fasting-by-specimen")
+    found = fetched(hospital)
+    assert [each for each in hospital.asked() if "Specimen" in each] == ["GET Specimen"]
+    assert any(each.code == "not-fasting" for each in assessed(found).set_aside)
+
+
+def test_members_of_a_panel_that_were_not_delivered_are_read_whatever_their_depth() -> None:
+    """A3.13"""
+    hospital = hospital_with()
+    panel = ctx("panel", PATIENT, hasMember=[{"reference": "Observation/inner"}])
+    inner = ctx("inner", PATIENT, code={"text": "local"}, hasMember=[{"reference": f"{BASE}/Observation/innermost"}])
+    hospital.hold(panel, inner, ctx("innermost", PATIENT, code={"text": "local"}))
+    assert {"Observation/inner", "Observation/innermost"} <= set(fetched(hospital).held)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://169.254.169.254/fhir/Specimen/1", "file:///etc/Specimen/1", "gopher://h/Specimen/1"]
+)
+def test_a_reference_to_another_place_is_never_followed(address: str) -> None:
+    """E4"""
+    hospital = hospital_with()
+    hospital.hold(ctx("ctx", PATIENT, specimen={"reference": address}))
+    fetched(hospital)
+    assert all(each.url.startswith(BASE) for each in hospital.sent)
+    assert not [each for each in hospital.sent if "Specimen?_id=1&" in each.url]
+
+
+def test_a_medicine_that_an_order_refers_to_is_read() -> None:
+    hospital = hospital_with()
+    order = {
+        "resourceType": "MedicationRequest",
+        "id": "order",
+        "subject": {"reference": PATIENT},
+        "medicationReference": {"reference": "Medication/m"},
+    }
+    hospital.hold(order, {"resourceType": "Medication", "id": "m"})
+    assert "Medication/m" in fetched(hospital).held
+
+
+def test_a_type_that_may_not_be_read_makes_the_answer_incomplete() -> None:
+    found = fetched(hospital_with(refuses={"Condition": 403}))
+    assert not found.complete
+    assert found.shortfalls == ("condition-http-403",)
+
+
+def test_a_page_that_does_not_come_makes_the_answer_incomplete() -> None:
+    """E3"""
+    hospital = hospital_with(page_size=2)
+
+    def lost(request: Any) -> None:
+        if "_start=2" in request.url:
+            unreachable(request)
+
+    hospital.before = lost
+    assert "observation-search-incomplete" in fetched(hospital).shortfalls
+
+
+def test_a_server_that_is_gone_is_an_error_and_no_incomplete_patient() -> None:
+    with pytest.raises(ServerError, match="no answer came"):
+        fetched(hospital_with(before=unreachable))
+
+
+def test_a_patient_that_the_server_does_not_know_is_not_found() -> None:
+    assert not fetched(Hospital()).found
+
+
+def test_a_server_that_says_nothing_of_itself_is_asked_for_everything() -> None:
+    found = fetched(hospital_with(metadata=None))
+    assert found.complete
+    assert assessed(found).assessment.stratum == "moderate"
+
+
+def test_what_the_server_cannot_offer_is_not_asked_for() -> None:
+    hospital = hospital_with(metadata=statement("Patient", "Observation", "Condition"))
+    assert fetched(hospital).complete
+    assert hospital.asked() == ["GET metadata", f"GET {PATIENT}", "POST Observation/_search", "GET Condition"]
+
+
+def test_one_broken_entry_costs_no_other() -> None:
+    """E19"""
+    hospital = hospital_with()
+    hospital.adds["Observation"] = [
+        {"fullUrl": f"{BASE}/Observation/x", "resource": {"resourceType": "Observation", "id": "x", "status": 5}},
+        {"resource": {"resourceType": ["Observation"]}},
+        {"fullUrl": 5, "resource": {"id": "nameless"}},
+    ]
+    found = fetched(hospital)
+    assert found.complete
+    assert assessed(found).assessment.stratum == "moderate"
