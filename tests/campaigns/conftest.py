@@ -1,16 +1,36 @@
-"""How many times a campaign kills the job."""
+"""How many times a campaign kills the job, and at which servers."""
 
 from __future__ import annotations
 
 import pytest
 
+from tests.campaigns.trap import Way
+
+_QUICK = [("sekmet", Way.TRANSACTIONS), ("medplum", Way.PLAIN_CREATES)]
+# sekmet cannot search a RiskAssessment by its identifier, so it must take our ids or conditions.
+_ALL = [*_QUICK, ("sekmet", Way.ONE_BY_ONE), ("medplum", Way.TRANSACTIONS), ("medplum", Way.ONE_BY_ONE)]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--kills``."""
-    parser.addoption("--kills", type=int, default=8, metavar="N", help="Kill the job N times in each campaign.")
+    parser.addoption("--kills", type=int, metavar="N", help="Kill the job N times in each campaign, at every server.")
 
 
 @pytest.fixture
 def kills(request: pytest.FixtureRequest) -> int:
     """How often the job is killed."""
-    return int(request.config.getoption("--kills", default=8))
+    return request.config.getoption("--kills", default=None) or 4
+
+
+@pytest.fixture
+def writes(request: pytest.FixtureRequest) -> list[int]:
+    """At the how-manieth write of a life the job is killed: Device, RiskAssessment, Provenance, and the next patient."""
+    return [1, 2, 3, 4] if request.config.getoption("--kills", default=None) else [2]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Two servers that differ most in the usual run, all of them in the long one."""
+    if "kind" in metafunc.fixturenames:
+        servers = _ALL if metafunc.config.getoption("--kills", default=None) else _QUICK
+        ids = [f"{kind} takes {way.value}" for kind, way in servers]
+        metafunc.parametrize(("kind", "way"), servers, ids=ids)

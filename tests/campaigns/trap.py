@@ -29,6 +29,24 @@ class Moment(StrEnum):
     RECORDED = "the answer was or is being taken down"
 
 
+class Way(StrEnum):
+    """What the server takes, and with what words it refuses the rest."""
+
+    TRANSACTIONS = "transactions"
+    ONE_BY_ONE = "single resources"
+    PLAIN_CREATES = "creates without conditions or ids of ours"
+
+    def refuses(self, method: str, path: str, *, is_conditional: bool) -> int:
+        """The status of a refusal; 0 where it is taken."""
+        if self is Way.TRANSACTIONS:
+            return 0
+        if method == "POST" and not path.strip("/"):
+            return 405
+        if self is Way.PLAIN_CREATES and (method == "PUT" or is_conditional):
+            return 405 if method == "PUT" else 400
+        return 0
+
+
 @dataclass
 class Trap:
     """The server as the job sees it.
@@ -37,7 +55,7 @@ class Trap:
         base: Its address.
         behind: The real server's address.
         ledger: The job's ledger.
-        refuses_transactions: Whether a Bundle is answered with 405, so that resources are written one by one.
+        way: What it takes.
         moment: When to kill; ``None`` lets it live.
         countdown: At which occurrence of that moment.
         victim: The process to kill.
@@ -47,7 +65,7 @@ class Trap:
     base: str
     behind: str
     ledger: Path
-    refuses_transactions: bool = False
+    way: Way = Way.TRANSACTIONS
     moment: Moment | None = None
     countdown: int = 0
     delay: float = 0
@@ -79,12 +97,12 @@ class Trap:
 
 
 @contextmanager
-def trapped(behind: str, ledger: Path, *, refuses_transactions: bool = False) -> Iterator[Trap]:
+def trapped(behind: str, ledger: Path, way: Way) -> Iterator[Trap]:
     """Stand before a server until the block ends."""
-    trap = Trap("", behind, ledger, refuses_transactions)
+    trap = Trap("", behind, ledger, way)
     http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(trap))
     http.daemon_threads = True
-    trap.base = f"http://127.0.0.1:{http.server_address[1]}/fhir"
+    trap.base = f"http://127.0.0.1:{http.server_address[1]}{urlsplit(behind).path}"
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
@@ -95,72 +113,79 @@ def trapped(behind: str, ledger: Path, *, refuses_transactions: bool = False) ->
 
 
 def _handler(trap: Trap) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        # Head and body in one piece, or the client's system waits 40 ms between them.
-        wbufsize = -1
+    return type("Handler", (_Handler,), {"trap": trap})
 
-        def _answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            is_write = self.command in ("PUT", "POST") and not self.path.endswith("/_search")
-            if trap.is_now(Moment.ARRIVED if is_write else Moment.READING):
-                return self._die()
-            if trap.refuses_transactions and is_write and self.path.strip("/") == "fhir":
-                return self._send(405, {}, b"")
-            status, headers, answer = self._passed_on(body)
-            if not is_write:
-                return self._send(status, headers, answer)
-            if trap.is_now(Moment.APPLIED):
-                return self._die()
-            if trap.is_now(Moment.UNRECORDED):
-                with _kept_from_writing(trap.ledger):
-                    self._send(status, headers, answer)
-                    time.sleep(0.05)
-                    return self._die()
-            self._send(status, headers, answer)
-            if trap.is_now(Moment.RECORDED):
-                time.sleep(trap.delay)
-                self._die()
-            return None
 
-        def _die(self) -> None:
-            trap.kill()
+class _Handler(BaseHTTPRequestHandler):
+    trap: Trap
+    protocol_version = "HTTP/1.1"
+    # Head and body in one piece, or the client's system waits 40 ms between them.
+    wbufsize = -1
+
+    def _asked(self) -> None:
+        if self.trap.is_now(Moment.READING):
+            return self._die()
+        return self._send(*self._passed_on())
+
+    def _told(self) -> None:
+        if self.path.endswith("/_search"):
+            return self._asked()
+        if self.trap.is_now(Moment.ARRIVED):
+            return self._die()
+        answer = self._passed_on()
+        if self.trap.is_now(Moment.APPLIED):
+            return self._die()
+        if self.trap.is_now(Moment.UNRECORDED):
+            with _kept_from_writing(self.trap.ledger):
+                self._send(*answer)
+                time.sleep(0.05)
+                return self._die()
+        self._send(*answer)
+        if self.trap.is_now(Moment.RECORDED):
+            time.sleep(self.trap.delay)
+            self._die()
+        return None
+
+    def _die(self) -> None:
+        self.trap.kill()
+        self.close_connection = True
+
+    def _passed_on(self) -> tuple[int, dict[str, str], bytes]:
+        trap, address = self.trap, urlsplit(self.trap.behind)
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        path = self.path.removeprefix(address.path)
+        refusal = trap.way.refuses(self.command, path, is_conditional="if-none-exist" in self.headers)
+        if refusal:
+            return refusal, {}, b""
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP}
+        with closing(HTTPConnection(address.hostname or "", address.port, timeout=60)) as connection:
+            connection.request(self.command, self.path, _swapped(body, trap.base, trap.behind), headers)
+            answer = connection.getresponse()
+            named = {name: value.replace(trap.behind, trap.base) for name, value in answer.getheaders()}
+            return answer.status, named, _swapped(answer.read(), trap.behind, trap.base)
+
+    def _send(self, status: int, headers: dict[str, str], content: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            if name.lower() not in _HOP:
+                self.send_header(name, value)
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+        self.wfile.flush()
+
+    do_GET = _asked  # noqa: N815 - the library's names
+    do_POST = do_PUT = _told  # noqa: N815
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+    def handle(self) -> None:
+        """A client that was killed leaves a broken connection: that is what this is about."""
+        try:
+            super().handle()
+        except OSError:
             self.close_connection = True
-
-        def _passed_on(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
-            address = urlsplit(trap.behind)
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP}
-            with closing(HTTPConnection(address.hostname or "", address.port, timeout=60)) as connection:
-                # Nagle's wait would cost more than the server.
-                connection.request(self.command, self.path, _swapped(body, trap.base, trap.behind), headers)
-                answer = connection.getresponse()
-                content = _swapped(answer.read(), trap.behind, trap.base)
-                named = {name: value.replace(trap.behind, trap.base) for name, value in answer.getheaders()}
-                return answer.status, named, content
-
-        def _send(self, status: int, headers: dict[str, str], content: bytes) -> None:
-            self.send_response(status)
-            for name, value in headers.items():
-                if name.lower() not in _HOP:
-                    self.send_header(name, value)
-            self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-            self.wfile.flush()
-
-        do_GET = do_POST = do_PUT = _answer  # noqa: N815 - the library's names
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
-
-        def handle(self) -> None:
-            """A client that was killed leaves a broken connection: that is what this is about."""
-            try:
-                super().handle()
-            except OSError:
-                self.close_connection = True
-
-    return Handler
 
 
 def _swapped(content: bytes, old: str, new: str) -> bytes:
