@@ -24,7 +24,7 @@ def kills(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture
 def writes(request: pytest.FixtureRequest) -> list[int]:
-    """At the how-manieth write of a life the job is killed: Device, RiskAssessment, Provenance, and the next patient."""
+    """The writes at which the job is killed: Device, RiskAssessment, Provenance, and the next patient's."""
     return [1, 2, 3, 4] if request.config.getoption("--kills", default=None) else [2]
 
 
