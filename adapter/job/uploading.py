@@ -40,7 +40,7 @@ def assessed_in(folder: Path, base: str) -> Iterator[Assessed]:
     Raises:
         InputUnreadable: A file is missing or damaged, or the two do not belong together.
     """
-    devices = {f"Device/{each['id']}": each for _, each in _lines(folder, "Device")}
+    devices = {f"Device/{each.get('id')}": each for _, each in _lines(folder, "Device")}
     pairs = zip_longest(_lines(folder, "RiskAssessment"), _lines(folder, "Provenance"))
     for one, other in pairs:
         if one is None or other is None:

@@ -1,0 +1,123 @@
+"""Out of a server by export, assessed here, and back by upload: each assessment stands there once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from adapter.entrypoints.cli import main
+from tests.servers.bulk_server import Habits, bulk_server
+from tests.servers.sekmet import Sekmet, sekmet
+
+AS_OF = ("--as-of", "2026-06-15")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[Sekmet]:
+    journeys = [repository / "fixtures/journeys" / name / "input.json" for name in ("moderate-raised-turnover",)]
+    with sekmet(tmp_path_factory.mktemp("sekmet")) as running:
+        for journey in journeys:
+            running.load([entry["resource"] for entry in json.loads(journey.read_bytes())["entry"]])
+        yield running
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("OSTEO_FHIR_LEDGER", str(tmp_path / "ledger.sqlite"))
+    return tmp_path / "ledger.sqlite"
+
+
+def called(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [*map(str, arguments)])
+
+
+def endings(result: Result) -> list[str]:
+    """How each patient ended, by the JSON lines."""
+    events = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
+    return [each["ending"] for each in events if each["event"] == "patient"]
+
+
+def test_an_export_is_assessed_and_written_back_once(server: Sekmet, tmp_path: Path, ledger: Path) -> None:
+    exported, assessed = tmp_path / "exported", tmp_path / "assessed"
+    there = ("--server", server.base)
+    assert called("export", *there, "--out", exported).exit_code == 0
+    called("convert", exported, "--out", assessed, "--format", "resources", *AS_OF)
+    assert endings(called("upload", assessed, *there, "--dry-run")) == ["would-write"]
+    assert server.found("RiskAssessment") == []
+    first = called("upload", assessed, *there)
+    again = called("upload", assessed, *there)
+    assert (first.exit_code, endings(first), endings(again)) == (0, ["written"], ["unchanged"])
+    (only,) = server.found("RiskAssessment")
+    assert only["subject"]["reference"].endswith("Patient/p-01")
+    # The job comes to the same assessment, and finds it there.
+    assert endings(called("run", *there, "--all", *AS_OF)) == ["unchanged"]
+
+
+def test_the_next_export_begins_where_the_last_one_ended(server: Sekmet, tmp_path: Path, ledger: Path) -> None:
+    there = ("--server", server.base)
+    called("export", *there, "--out", tmp_path / "first")
+    second = called("export", *there, "--since", "last", "--out", tmp_path / "second")
+    assert second.exit_code == 0
+    assert "Observation" not in second.stderr
+
+
+def test_what_could_not_be_had_is_named_and_moves_no_watermark(tmp_path: Path, ledger: Path) -> None:
+    """E8, E9: exit code 3"""
+    patients = {"Patient.1": b'{"resourceType":"Patient","id":"a"}\n'}
+    with bulk_server(patients, Habits(counts={"Patient.1": 2})) as bulk:
+        options = ("export", "--server", bulk.base, "--type", "Patient")
+        short = called(*options, "--out", tmp_path / "short")
+        bulk.habits = Habits()
+        later = called(*options, "--since", "last", "--out", tmp_path / "later")
+        asked = [json.loads(body) for method, path, _, body in bulk.requests if path.endswith("$export")]
+    assert (short.exit_code, later.exit_code) == (3, 0)
+    assert "missing: Patient.0001.ndjson" in short.stderr
+    assert not [each for each in asked[1]["parameter"] if each["name"] == "_since"]
+
+
+def test_a_server_that_exports_nothing_is_one_clear_line(tmp_path: Path, ledger: Path) -> None:
+    with bulk_server({}, Habits(content_location=False)) as bulk:
+        result = called("export", "--server", bulk.base, "--type", "Patient", "--out", tmp_path / "x")
+    assert result.exit_code == 3
+    assert "export-refused" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({}, "holds no Device.ndjson"),
+        ({"Device": "{}"}, "holds no RiskAssessment.ndjson"),
+        ({"Device": '{"id":"d"}', "RiskAssessment": "{}", "Provenance": "{}"}, "is no RiskAssessment of ours"),
+        ({"Device": '{"id":"d"}', "RiskAssessment": '{"id":"a"}', "Provenance": ""}, "not as many Provenances"),
+    ],
+)
+def test_a_folder_that_is_not_ours_is_refused_before_anything_is_sent(
+    server: Sekmet, tmp_path: Path, ledger: Path, files: dict[str, str], said: str
+) -> None:
+    for name, content in files.items():
+        (tmp_path / f"{name}.ndjson").write_text(content + "\n" if content else "")
+    before = len(server.found("RiskAssessment"))
+    result = called("upload", tmp_path, "--server", server.base)
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert len(server.found("RiskAssessment")) == before
+
+
+def test_an_assessment_of_a_patient_elsewhere_is_not_written(server: Sekmet, tmp_path: Path, ledger: Path) -> None:
+    device = {"resourceType": "Device", "id": "d"}
+    assessment = {
+        "resourceType": "RiskAssessment",
+        "id": "a",
+        "subject": {"reference": "https://elsewhere.example/fhir/Patient/p-01"},
+        "performer": {"reference": "Device/d"},
+    }
+    provenance = {"resourceType": "Provenance", "id": "p", "target": [{"reference": "RiskAssessment/a"}]}
+    for each in (device, assessment, provenance):
+        (tmp_path / f"{each['resourceType']}.ndjson").write_text(json.dumps(each) + "\n")
+    result = called("upload", tmp_path, "--server", server.base)
+    assert (result.exit_code, endings(result)) == (1, ["refused"])
