@@ -1,0 +1,194 @@
+"""Which files make up an export: those in a folder, or those that a manifest names; and whether all are there."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from adapter.errors import InputUnreadable
+from adapter.fhir.decoding import decode
+
+MANIFEST = "manifest.json"
+PACKED = (".gz", ".zst")
+NDJSON = tuple(f"{suffix}{packing}" for suffix in (".ndjson", ".jsonl") for packing in ("", *PACKED))
+# What a manifest calls its lists of files; STU4 says "outcome" for what was "error" (hl7.org/fhir/uv/bulkdata).
+_LISTS = ("output", "deleted", "error", "outcome")
+_LARGEST_MANIFEST = 64 * 1024 * 1024
+
+
+class ExportUnsound(InputUnreadable):
+    """The export must be fetched again: files are missing, cut short, there twice, or hold less than was promised."""
+
+    def __init__(self, findings: Sequence[str]) -> None:
+        """Name every finding, a file each."""
+        super().__init__(
+            "the export is not sound; nothing was converted:\n" + "\n".join(f"  {each}" for each in findings)
+        )
+        self.findings = tuple(findings)
+
+    def __reduce__(self) -> tuple[type[ExportUnsound], tuple[tuple[str, ...]]]:
+        """Pass between processes as what it was made of."""
+        return ExportUnsound, (self.findings,)
+
+
+class Packing(StrEnum):
+    """How the bytes of a file are packed."""
+
+    NONE = ""
+    GZIP = "gzip"
+    ZSTD = "zstd"
+
+
+class ExportFile(msgspec.Struct, frozen=True):
+    """One file of an export.
+
+    Attributes:
+        path: Where it lies.
+        name: What it is called in paths to its lines.
+        size, modified: Its bytes as it lies there, and its time in nanoseconds: they tell whether it was changed.
+        packing: How it is packed, by its first bytes.
+        count: How many resources the manifest promises; ``None`` where it does not say.
+    """
+
+    path: str
+    name: str
+    size: int
+    modified: int
+    packing: Packing
+    count: int | None = None
+
+
+class Export(msgspec.Struct, frozen=True):
+    """All files of an export, in the order of their names, and those in the folder that its manifest does not name."""
+
+    files: tuple[ExportFile, ...]
+    unlisted: tuple[str, ...] = ()
+
+
+def is_export(path: Path) -> bool:
+    """Whether this is a folder of NDJSON with nothing else to read, or a manifest."""
+    if path.is_file():
+        return path.suffix == ".json" and path.stat().st_size < _LARGEST_MANIFEST and _is_manifest(path)
+    return path.is_dir() and not _other_json(path) and (is_listed(path) or next(_ndjson_in(path), None) is not None)
+
+
+def is_listed(folder: Path) -> bool:
+    """Whether the folder holds a manifest that says what belongs to the export."""
+    return (folder / MANIFEST).is_file() and _is_manifest(folder / MANIFEST)
+
+
+def export_at(path: Path) -> Export:
+    """The files of the export in this folder, or of this manifest.
+
+    Raises:
+        ExportUnsound: A file that the manifest names is missing, is named twice, or leads out of the folder.
+    """
+    folder = path if path.is_dir() else path.parent
+    manifest = path if path.is_file() else path / MANIFEST
+    there = sorted(_ndjson_in(folder))
+    if not (path.is_file() or is_listed(folder)):
+        return Export(tuple(_files(dict.fromkeys(there))))
+    promised, findings = _promised(folder, _read(manifest))
+    if findings:
+        raise ExportUnsound(findings)
+    unlisted = tuple(str(each.relative_to(folder)) for each in there if each not in promised)
+    return Export(tuple(_files(promised)), unlisted)
+
+
+def _ndjson_in(folder: Path) -> Iterator[Path]:
+    """Every NDJSON file below the folder; hidden folders are a run's own."""
+    for root, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(root, name) for name in names if name.lower().endswith(NDJSON) and not name.startswith("."))
+
+
+def _other_json(folder: Path) -> bool:
+    others = (path for path in folder.rglob("*") if path.name.lower().endswith((".json", ".json.gz")))
+    return any(path.name != MANIFEST or not _is_manifest(path) for path in others)
+
+
+def _is_manifest(path: Path) -> bool:
+    try:
+        return {"transactionTime", "output"} <= _read(path).keys()
+    except (InputUnreadable, OSError):
+        return False
+
+
+def _read(path: Path) -> Mapping[str, object]:
+    manifest = decode(path.read_bytes(), where=path.name)
+    return manifest if isinstance(manifest, dict) else {}
+
+
+def _promised(folder: Path, manifest: Mapping[str, object]) -> tuple[dict[Path, int | None], list[str]]:
+    """Each file that the manifest names, with the count it promises; and what is wrong with the list."""
+    promised: dict[Path, int | None] = {}
+    findings = []
+    for item in (item for name in _LISTS for item in _items(manifest.get(name))):
+        name = _file_name(item)
+        path = _there(folder, name)
+        if path is None:
+            findings.append(f"{name or 'a file without a name'}: is named in the manifest, but is not in the folder")
+        elif path in promised:
+            findings.append(f"{name}: is named twice in the manifest")
+        else:
+            count = item.get("count")
+            promised[path] = count if isinstance(count, int) else None
+    return promised, findings
+
+
+def _items(value: object) -> Iterator[Mapping[str, object]]:
+    yield from (item for item in value if isinstance(item, dict)) if isinstance(value, list) else ()
+
+
+def _file_name(item: Mapping[str, object]) -> str:
+    """The name under which a file of the manifest lies in the folder: ``file`` where it was said, else as in its URL.
+
+    Only the last part of a path counts, so that no name leads out of the folder.
+    """
+    said = item.get("file")
+    url = item.get("url")
+    words = said if isinstance(said, str) else unquote(urlsplit(url).path) if isinstance(url, str) else ""
+    name = words.replace("\\", "/").rpartition("/")[2]
+    return "" if name in ("", ".", "..") else name
+
+
+def _there(folder: Path, name: str) -> Path | None:
+    """The file of this name, packed or not, with or without the suffix that a URL may lack."""
+    stems = (name, f"{name}.ndjson") if name else ()
+    candidates = [folder / f"{stem}{packing}" for stem in stems for packing in ("", *PACKED)]
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _files(counts: Mapping[Path, int | None]) -> Iterator[ExportFile]:
+    """The files with their facts; of several with one name each gets one of its own, as every other door gives them."""
+    names: Counter[str] = Counter()
+    for path in sorted(counts):
+        about = _about(path)
+        names[path.name] += 1
+        name = path.name if names[path.name] == 1 else f"{path.name} ({names[path.name]})"
+        yield ExportFile(str(path), name, about.st_size, about.st_mtime_ns, _packing(path), counts[path])
+
+
+def _about(path: Path) -> os.stat_result:
+    try:
+        about = path.stat()
+    except OSError as error:
+        raise ExportUnsound([f"{path.name}: {error.strerror}"]) from error
+    if not stat.S_ISREG(about.st_mode):
+        raise ExportUnsound([f"{path.name}: is no regular file"])
+    return about
+
+
+def _packing(path: Path) -> Packing:
+    with path.open("rb") as file:
+        head = file.read(4)
+    if head.startswith(b"\x1f\x8b"):
+        return Packing.GZIP
+    return Packing.ZSTD if head == b"\x28\xb5\x2f\xfd" else Packing.NONE

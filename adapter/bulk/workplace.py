@@ -1,0 +1,103 @@
+"""The private folder of one run: nobody else reads it, it goes when the run is done, and tells what is done already."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from adapter.errors import OutputRefused, SettingsInvalid
+
+FOLDER = ".osteo-fhir-bulk"
+_PLAN = "plan.json"
+_LOCK = "lock"
+_PATIENCE = 15.0
+_Done = TypeVar("_Done")
+
+
+class Workplace:
+    """A folder in the output folder, with mode 0700, held by one process at a time."""
+
+    def __init__(self, target: Path) -> None:
+        """Name the folder within the output folder; nothing is made yet."""
+        self.folder = target / FOLDER
+        self._lock = -1
+
+    def open(self, plan: Mapping[str, object], *, resume: bool) -> None:
+        """Take the folder: empty, or as an earlier run of the same plan left it.
+
+        Args:
+            plan: All that decides what is written, in JSON's terms.
+            resume: Go on where the earlier run ended; without it what it left is removed.
+
+        Raises:
+            SettingsInvalid: The earlier run had other inputs, options or knowledge.
+            OutputRefused: Another run is at work there.
+        """
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+        self._take()
+        earlier = self.earlier_plan()
+        if resume and earlier:
+            differing = sorted(name for name in plan.keys() | earlier.keys() if plan.get(name) != earlier.get(name))
+            if differing:
+                what = f"the interrupted run had other {', '.join(differing)}"
+                raise SettingsInvalid(f"{self.folder.parent}: {what}; repeat it as it was, or start without --resume")
+            return
+        for path in self.folder.iterdir():
+            if path.name != _LOCK:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        self.finish(_PLAN, plan)
+
+    def earlier_plan(self) -> dict[str, object]:
+        """The plan of an interrupted run; empty if there is none."""
+        return self.done(_PLAN, dict) or {}
+
+    def path(self, name: str) -> Path:
+        """A file in the folder."""
+        return self.folder / name
+
+    def done(self, name: str, type_: type[_Done]) -> _Done | None:
+        """What was noted when a step was finished; ``None`` if it was not."""
+        try:
+            return msgspec.json.decode(self.path(name).read_bytes(), type=type_)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+
+    def finish(self, name: str, note: object) -> None:
+        """Note that a step is finished, in one step itself."""
+        partial = self.path(f"{name}.{os.getpid()}.part")
+        partial.write_bytes(msgspec.json.encode(note))
+        partial.replace(self.path(name))
+
+    def close(self) -> None:
+        """Let another run have the folder."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def remove(self) -> None:
+        """Leave nothing behind."""
+        shutil.rmtree(self.folder)
+        self.close()
+
+    def _take(self) -> None:
+        # Workers whose run was killed end at their next step, and hold the lock until then.
+        self._lock = os.open(self.path(_LOCK), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    self.close()
+                    raise OutputRefused(f"{self.folder.parent}: another run is at work there") from None
+                time.sleep(0.1)
+            else:
+                return
