@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from functools import cache, lru_cache
-from importlib import import_module
+from functools import lru_cache
 from typing import Any
 
 import msgspec
-from pydantic import BaseModel, ValidationError
 
 from adapter.fhir.decoding import encode
 from adapter.fhir.identity import IS_ID, IS_REFERENCE
-from adapter.fhir.releases import WRITTEN, Release
-from adapter.problems import Problem, ProblemCode
+from adapter.fhir.releases import Release
+from adapter.fhir.structure import element_problem, structure_problems
+from adapter.problems import Problem
 
 # Where, below the element at hand, and what.
 _Fault = tuple[str, str]
@@ -63,56 +62,8 @@ def _validated(json: bytes, release: Release) -> tuple[Problem, ...]:
 
 def _faults(resource: Mapping[str, Any], release: Release) -> list[Problem]:
     name = resource["resourceType"]
-    below = [_problem(f"{name}{where}", what) for where, what in _nodes_checked(resource, name)]
-    return [*_structure(resource, release), *_identity(resource), *below]
-
-
-def _problem(where: str, what: str) -> Problem:
-    return Problem(ProblemCode.ELEMENT_INVALID, where, what, then="the resource must not be sent")
-
-
-def _structure(resource: Mapping[str, Any], release: Release) -> Iterator[Problem]:
-    """What fhir.resources says; imported only here, for it costs a sixth of a second."""
-    name = resource["resourceType"]
-    try:
-        _model(name, release).model_validate(_without_repeats(resource))
-    except ValidationError as error:
-        # Without the input: a problem's text never carries a patient's data.
-        for issue in error.errors(include_url=False, include_input=False, include_context=False):
-            yield _problem(".".join([name, *map(str, issue["loc"])]), issue["msg"])
-
-
-@cache
-def _model(name: str, release: Release) -> type[BaseModel]:
-    found: type[BaseModel] = getattr(import_module(f"{WRITTEN[release].models}.{name.lower()}"), name)
-    return found
-
-
-def _without_repeats(resource: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The resource with one of each list of bare references: they differ in nothing but what is judged here."""
-    shorter = dict(resource)
-    for name, is_bare in _REFERENCES.items():
-        listed = resource.get(name)
-        if isinstance(listed, list) and len(listed) > 1 and all(map(is_bare, listed)):
-            shorter[name] = listed[:1]
-    return shorter
-
-
-def _is_bare_reference(element: object) -> bool:
-    return isinstance(element, dict) and element.keys() == {"reference"} and isinstance(element["reference"], str)
-
-
-def _is_bare_source(element: object) -> bool:
-    return (
-        isinstance(element, dict)
-        and element.keys() == {"role", "what"}
-        and element["role"] == "source"
-        and _is_bare_reference(element["what"])
-    )
-
-
-# Each of these references is held against IS_REFERENCE, which is stricter than fhir.resources.
-_REFERENCES: Mapping[str, Callable[[object], bool]] = {"basis": _is_bare_reference, "entity": _is_bare_source}
+    below = [element_problem(f"{name}{where}", what) for where, what in _nodes_checked(resource, name)]
+    return [*structure_problems(resource, release), *_identity(resource), *below]
 
 
 def _identity(resource: Mapping[str, Any]) -> Iterator[Problem]:
@@ -120,17 +71,17 @@ def _identity(resource: Mapping[str, Any]) -> Iterator[Problem]:
     name = resource["resourceType"]
     if name != "Bundle":
         if not IS_ID.fullmatch(resource.get("id", "")):
-            yield _problem(f"{name}.id", "an id is 1 to 64 letters, digits, hyphens and points")
+            yield element_problem(f"{name}.id", "an id is 1 to 64 letters, digits, hyphens and points")
         if not resource.get("text", {}).get("div"):
-            yield _problem(f"{name}.text", "dom-6: a resource should have a narrative")
+            yield element_problem(f"{name}.text", "dom-6: a resource should have a narrative")
         return
     urls = [entry.get("fullUrl", "") for entry in resource.get("entry", ())]
     for index, entry in enumerate(resource.get("entry", ())):
         where = f"Bundle.entry[{index}]"
         if not _URN.fullmatch(urls[index]) or urls.count(urls[index]) > 1:
-            yield _problem(f"{where}.fullUrl", "a new entry has its own urn:uuid in lower case")
+            yield element_problem(f"{where}.fullUrl", "a new entry has its own urn:uuid in lower case")
         if entry.get("request", {}).get("url", "").partition("/")[0] != entry["resource"]["resourceType"]:
-            yield _problem(f"{where}.request.url", "the type of the resource was expected")
+            yield element_problem(f"{where}.request.url", "the type of the resource was expected")
         yield from _identity(entry["resource"])
 
 

@@ -54,6 +54,33 @@ def test_a_wrong_bundle_is_found_and_named(knowledge: Knowledge, path: str, valu
     assert where in [problem.where for problem in validate(spoilt, Release.R4)]
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("method.coding", "a text"),
+        ("prediction.0.outcome", 5),
+        ("prediction.0.outcome.coding.0.code", {}),
+        ("prediction.1.whenRange.low.value", "many"),
+        ("basis.1", {"reference": 5}),
+        ("basis.1.display", {}),
+        ("note.1.text", None),
+    ],
+)
+def test_what_recurs_is_judged_like_anything_else(knowledge: Knowledge, path: str, value: Any) -> None:
+    resource = written(knowledge)[0]
+    assert validate(resource, Release.R4) == []
+    found = validate(_with(resource, path, value), Release.R4)
+    assert any(problem.where.startswith(f"RiskAssessment.{path.split('.')[0]}") for problem in found)
+    assert validate(resource, Release.R4) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value"), [("agent.0.who", "the device"), ("entity.1.what.reference", "x y"), ("entity.1.role", "banana")]
+)
+def test_what_recurs_in_a_provenance_is_judged_too(knowledge: Knowledge, path: str, value: Any) -> None:
+    assert validate(_with(written(knowledge)[2], path, value), Release.R4)
+
+
 def test_two_entries_are_never_the_same(knowledge: Knowledge) -> None:
     resources = written(knowledge)
     twice = as_transaction([*resources, resources[1]])
