@@ -22,6 +22,8 @@ _TAKEN_AT_ONCE = 500
 # So many are handed out ahead for each thread that none waits for the next turn.
 _AHEAD = 16
 _LOOK_EVERY = 0.25
+# Between two turns, so that a commit settles several things.
+_GATHER_SECONDS = 0.005
 _PAUSE_AFTER_FAULT = 1.0
 
 
@@ -76,7 +78,9 @@ class Worker:
         try:
             while not stop.is_set():
                 busy = self.turn()
-                if not busy:
+                if busy:
+                    stop.wait(_GATHER_SECONDS)
+                else:
                     self._awake.wait(_LOOK_EVERY)
                 self._awake.clear()
         finally:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import logging
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from adapter.service.guarding import Guard, refuse_to_be_open
 from adapter.service.metrics import Metrics
 from adapter.service.receiving import Receiver, Terms
 from tests.service.building import Ward
+from tests.service.living import eventually
 
 SECRET = "correct-horse-battery-staple"  # noqa: S105 - of the test
 BEARER = {"Authorization": f"Bearer {SECRET}"}
@@ -362,3 +365,62 @@ def test_a_worker_that_died_is_not_ready(desk: Desk) -> None:
 
 def _failing(**_: bool) -> bool:
     raise SystemExit
+
+
+def test_what_is_done_is_forgotten_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapter.service.application._PRUNE_EVERY", 0.05)
+    desk = Desk(tmp_path)
+    monkeypatch.setattr(desk.ward.inbox, "_remembered", 2)
+    with desk.client:
+        for _ in range(6):
+            assert desk.tell().status_code == 200
+        eventually(lambda: len(desk.stored()) == 2)
+
+
+def test_many_at_once_share_a_commit_and_each_is_acknowledged(desk: Desk) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = [each.status_code for each in pool.map(lambda _: desk.tell(), range(120))]
+    assert answers == [200] * 120
+    lines = desk.client.get("/metrics").text.splitlines()
+    commits = next(int(line.rpartition(" ")[2]) for line in lines if line.startswith("osteo_fhir_commits_total "))
+    assert commits < 120
+    assert len(desk.stored()) == 120
+
+
+def test_a_notification_that_arrives_too_slowly_is_given_up(tmp_path: Path) -> None:
+    """E13."""
+    desk = Desk(tmp_path, body_seconds=0.2)
+
+    answers: list[int] = []
+
+    async def call() -> None:
+        async def receive() -> dict[str, Any]:
+            await asyncio.sleep(1)
+            return {"type": "http.request", "body": b"", "more_body": True}
+
+        async def send(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                answers.append(message["status"])
+
+        headers = [(name.lower().encode(), value.encode()) for name, value in BEARER.items()]
+        scope = {"type": "http", "method": "POST", "path": ENDPOINT, "headers": headers, "query_string": b""}
+        await desk.app({**scope, "app": desk.app}, receive, send)  # type: ignore[arg-type]
+
+    asyncio.run(call())
+    assert (answers, desk.stored()) == ([408], [])
+
+
+def test_a_sender_that_hangs_up_leaves_nothing_behind(desk: Desk) -> None:
+    async def call() -> None:
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.disconnect"}
+
+        async def send(message: dict[str, Any]) -> None:
+            pass
+
+        headers = [(name.lower().encode(), value.encode()) for name, value in BEARER.items()]
+        scope = {"type": "http", "method": "POST", "path": ENDPOINT, "headers": headers, "query_string": b""}
+        await desk.app({**scope, "app": desk.app}, receive, send)  # type: ignore[arg-type]
+
+    asyncio.run(call())
+    assert desk.stored() == []

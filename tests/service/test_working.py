@@ -129,7 +129,7 @@ def test_what_can_never_succeed_is_given_up_at_once(ward: Ward, error: ServerErr
 
 
 def test_a_ledger_that_cannot_be_written_waits_for_the_operator(ward: Ward) -> None:
-    ward.hospital.answers["Patient/one"] = [LedgerUnusable("disk full")] * 10  # type: ignore[list-item]
+    ward.hospital.answers["Patient/one"] = [LedgerUnusable("disk full")] * 10
     ward.hear(event(1))
     ward.pass_time(1200, step=10)
     assert (ward.worklist.letters(), ward.worklist.counts()[0]) == ([], 0)
