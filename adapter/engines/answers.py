@@ -9,18 +9,22 @@ Answer = bool | None
 
 def any_of(answers: Iterable[Answer]) -> Answer:
     """Yes if one answer is yes, open if one of the others is open, else no."""
-    given = set(answers)
-    if True in given:
-        return True
-    return None if None in given else False
+    is_open = False
+    for answer in answers:
+        if answer:
+            return True
+        is_open = is_open or answer is None
+    return None if is_open else False
 
 
 def all_of(answers: Iterable[Answer]) -> Answer:
     """No if one answer is no, open if one of the others is open, else yes."""
-    given = set(answers)
-    if False in given:
-        return False
-    return None if None in given else True
+    is_open = False
+    for answer in answers:
+        if answer is False:
+            return False
+        is_open = is_open or answer is None
+    return None if is_open else True
 
 
 def negated(answer: Answer) -> Answer:

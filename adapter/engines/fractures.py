@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import combinations
 
@@ -98,10 +98,28 @@ def _fractured_recently(profile: PatientProfile, knowledge: Knowledge) -> Answer
 def _several_fractures(profile: PatientProfile, knowledge: Knowledge) -> Answer:
     """Whether there were several fragility fractures; two records may be of one fracture, so that is open at first."""
     many = int(knowledge.number("fractures_many"))
-    return any_of(
-        all_of((*(f.fragility for f in group), *(_differ(*pair, knowledge) for pair in combinations(group, 2))))
-        for group in combinations(fractures(profile), many)
-    )
+    possible = [fracture for fracture in fractures(profile) if fracture.fragility is not False]
+    if len(possible) < many:
+        return False
+    proven = [fracture for fracture in possible if fracture.fragility]
+    groups = combinations(_first_and_last(proven) if many == 2 else proven, many)
+    return any(all(_differ(*pair, knowledge) for pair in combinations(group, 2)) for group in groups) or None
+
+
+def _first_and_last(recorded: Sequence[RiskFactor]) -> list[RiskFactor]:
+    """Of the fractures of one site and code the first and the last: if any two are apart in time, then those are."""
+    alike: dict[tuple[str, str], list[RiskFactor]] = {}
+    for fracture in recorded:
+        alike.setdefault((fracture.site, fracture.code), []).append(fracture)
+    found: list[RiskFactor] = []
+    for group in alike.values():
+        dated = [(fracture.since, fracture) for fracture in group if fracture.since is not None]
+        if dated:
+            found.append(min(dated, key=lambda item: item[0].latest)[1])
+            found.append(max(dated, key=lambda item: item[0].earliest)[1])
+        else:
+            found.append(group[0])
+    return found
 
 
 def _differ(one: RiskFactor, other: RiskFactor, knowledge: Knowledge) -> Answer:

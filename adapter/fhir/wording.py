@@ -60,6 +60,11 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     disclaimer: str
 
 
+def teller_of(language: str, knowledge: Knowledge) -> Teller:
+    """Who tells things in this language; to be remembered with the knowledge."""
+    return Teller(knowledge, language)
+
+
 class Teller:
     """Puts things into the words of one language."""
 
@@ -68,6 +73,7 @@ class Teller:
         self.knowledge = knowledge
         self.language = language
         self._texts = knowledge.texts.get(language, _NOTHING)
+        self._said: dict[str, str] = {}
 
     def say(self, key: str, values: Mapping[str, str] = _NOTHING) -> str:
         """The text of this key with its values filled in.
@@ -75,6 +81,14 @@ class Teller:
         A text that is missing, or does not fit its values, costs no finding: key and values are given between ⟦ ⟧
         instead, and the tests look for that sign in everything that is written.
         """
+        if values:
+            return self._filled_in(key, values)
+        said = self._said.get(key)
+        if said is None:
+            said = self._said[key] = self._filled_in(key, values)
+        return said
+
+    def _filled_in(self, key: str, values: Mapping[str, str]) -> str:
         try:
             return self._texts[key].format_map(values)
         except (KeyError, IndexError, ValueError, AttributeError):
@@ -93,7 +107,7 @@ class Teller:
             grounds=plain(" ".join(grounds)),
             plan=plain(" ".join(plan)),
             remarks=_all_plain([*remarks, *self._problems(cautions)]),
-            used=tuple([self._used(evidence, assessment) for evidence in assessment.evidence]),
+            used=_all_used([self._used(evidence, assessment) for evidence in assessment.evidence]),
             scores=_all_plain([self._score(score) for score in assessment.scores]),
             missing=_all_plain([self.say(key) for key in assessment.missing]),
             set_aside=_all_plain(self._problems(set_aside)),
@@ -137,16 +151,16 @@ class Teller:
         source = f"; {finding.source} ({finding.sureness})" if finding.source else ""
         return f"{sentence} [{finding.rule}{source}]"
 
-    def _used(self, evidence: Evidence, assessment: Assessment) -> Used:
+    def _used(self, evidence: Evidence, assessment: Assessment) -> tuple[str, ...]:
         result, limits = evidence.result, evidence.limits
         if isinstance(result, Patient):
-            return Used(*_all_plain((*self._patient(result, assessment.age), "", "", "")))
+            return (*self._patient(result, assessment.age), "", "", "")
         words = self._marker(result) if isinstance(result, MarkerResult) else self._factor(result)
         reading = self._reading(evidence.reading, result.cautions) if result.cautions else evidence.reading
         if limits is None:
-            return Used(*_all_plain((*words, "", reading, "")))
+            return (*words, "", reading, "")
         shown = f"{limits.text} ({self.say(f'authority.{limits.authority}')})"
-        return Used(*_all_plain((*words, shown, reading, f"{limits.source} ({limits.sureness})")))
+        return (*words, shown, reading, f"{limits.source} ({limits.sureness})")
 
     def _patient(self, patient: Patient, age: int | None) -> tuple[str, str, str]:
         values = {"age": "–" if age is None else str(age), "sex": self.say(f"sex.{patient.sex or 'unknown'}")}
@@ -216,6 +230,12 @@ def plain(text: str) -> str:
 def _all_plain(texts: Sequence[str]) -> tuple[str, ...]:
     """The texts without forbidden characters; asked of all at once, for hardly ever is there one."""
     return tuple(texts if "".join(texts).isprintable() else [plain(text) for text in texts])
+
+
+def _all_used(rows: Sequence[Sequence[str]]) -> tuple[Used, ...]:
+    if not "".join(["".join(row) for row in rows]).isprintable():
+        rows = [_all_plain(row) for row in rows]
+    return tuple([Used(*row) for row in rows])
 
 
 def is_probability(score: Score) -> bool:

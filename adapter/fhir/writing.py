@@ -11,7 +11,7 @@ from adapter.fhir.identity import assessment_id
 from adapter.fhir.provenance import provenance
 from adapter.fhir.releases import Release
 from adapter.fhir.risk_assessment import risk_assessment
-from adapter.fhir.wording import Teller
+from adapter.fhir.wording import teller_of
 from adapter.knowledge.model import Knowledge
 from adapter.problems import Problem
 
@@ -42,7 +42,7 @@ def write(
     """
     if not assessment.writes:
         return []
-    teller = Teller(knowledge, language)
+    teller = knowledge.remembered(teller_of)(language)
     id_ = assessment_id(assessment, knowledge, release=release)
     assessed = risk_assessment(assessment, teller.account(assessment, set_aside), teller, id_=id_)
     if label_as_ai:

@@ -73,7 +73,7 @@ EXTREMES: dict[str, bytes] = {
     ),
     "versions": many(2000, lambda number: measured("o", "ctx", "400", meta={"versionId": f"{number}"})),
     "results without an id": many(2000, lambda number: measured("", "ctx", f"{number}")),
-    "fractures": many(300, _fracture),
+    "fractures": many(3000, _fracture),
     "patients replaced by each other": many(2000, _replaced),
     "components": encode(observation("o", "90264-3", None, component=[_component(each) for each in range(1000)])),
     "codings": with_elements(code={"coding": [{"system": f"s{each}", "code": "41171-0"} for each in range(5000)]}),
