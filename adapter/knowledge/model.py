@@ -309,6 +309,13 @@ class Knowledge(Value):
             known = self._remembered[answer] = lru_cache(maxsize=_ANSWERS_KEPT)(lambda asked: answer(asked, self))
         return cast("Callable[[_Asked], _Answer]", known)
 
+    def __copy__(self) -> Knowledge:
+        """A copy that has worked out nothing yet: what is changed in it may change every answer."""
+        copied = super().__copy__()
+        for name in copied.__dict__.keys() - type(self).model_fields.keys():
+            del copied.__dict__[name]
+        return copied
+
     @cached_property
     def _remembered(self) -> dict[Callable[..., Any], Callable[[Any], Any]]:
         return {}

@@ -291,3 +291,13 @@ def test_every_spelling_of_loinc_leads_to_one(knowledge: Knowledge) -> None:
 
 def test_phrases_of_sites_are_written_as_they_are_compared(knowledge: Knowledge) -> None:
     assert [phrase for phrase in knowledge.sites if "|" not in phrase and phrase != phrase.lower()] == []
+
+
+def test_changed_knowledge_remembers_no_answer_of_the_one_it_was_changed_from(knowledge: Knowledge) -> None:
+    def version(_: str, asked: Knowledge) -> str:
+        return asked.version
+
+    assert knowledge.remembered(version)("") == knowledge.version
+    changed = knowledge.model_copy(update={"version": "other"})
+    assert changed.remembered(version)("") == "other"
+    assert knowledge.remembered(version)("") == knowledge.version
