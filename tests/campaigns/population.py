@@ -76,8 +76,8 @@ class Population:
 
     def assert_each_was_assessed_once(self) -> None:
         """Count what the server holds: an assessment for each patient, a Provenance for each, and one Device."""
-        # A lease is a patient's. Where nothing but a look keeps two from creating the Device, each of the two workers of
-        # two jobs may make its own before the first has an answer.
+        # A lease is a patient's. Where nothing but a look keeps two from creating the Device, each of the two workers
+        # of two jobs may make its own before the first has an answer.
         devices = 4 if self.trap.way is Way.PLAIN_CREATES else 1
         assessments = self.found("RiskAssessment")
         counts = Counter(each["subject"]["reference"].rpartition("/")[2] for each in assessments)
