@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from starlette.testclient import TestClient
 
 from adapter.entrypoints import serving
 from adapter.entrypoints.cli import main
+from adapter.entrypoints.working import job_of
 from adapter.errors import InboxUnusable, SettingsInvalid
 from adapter.inbox.sqlite_worklist import SqliteWorklist
 from adapter.inbox.worklist import Ended, Ending, Turn, Wish
@@ -19,8 +21,7 @@ from adapter.job.endings import Done
 from adapter.job.endings import Ending as JobEnding
 from adapter.service.application import application
 from adapter.settings.model import Settings
-
-SECRET = "correct-horse-battery-staple"  # noqa: S105 - of the test
+from tests.service.living import SECRET
 
 
 @pytest.fixture
@@ -35,6 +36,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         worklist.commit(Turn(ended=[Ended(task=task, ending=Ending.DEAD, at=1, attempts=8, reason=reason)]))
     worklist.close()
     return tmp_path
+
+
+def settings(**chosen: object) -> Settings:
+    return Settings.model_validate(chosen)
 
 
 def call(*words: str) -> Result:
@@ -116,7 +121,7 @@ def test_the_secret_file_may_hold_two_while_one_replaces_the_other(tmp_path: Pat
     path = tmp_path / "secret"
     path.touch(0o600)
     path.write_text(f"{SECRET}\nthe-one-that-replaces-it\n")
-    guard = serving.guard_of(Settings(secret_file=path))
+    guard = serving.guard_of(settings(secret_file=path))
     assert guard.brings_secret({"authorization": f"Bearer {SECRET}"})
     assert guard.brings_secret({"authorization": "Bearer the-one-that-replaces-it"})
     assert not guard.brings_secret({"authorization": "Bearer "})
@@ -128,12 +133,12 @@ def test_a_secret_file_without_a_secret_is_refused(tmp_path: Path, content: byte
     path.touch(0o600)
     path.write_bytes(content)
     with pytest.raises(SettingsInvalid, match="expected the secret"):
-        serving.guard_of(Settings(secret_file=path))
+        serving.guard_of(settings(secret_file=path))
 
 
 def test_a_secret_may_come_from_the_environment() -> None:
-    assert not serving.guard_of(Settings(secret=SECRET)).is_open  # type: ignore[arg-type]
-    assert serving.guard_of(Settings()).is_open
+    assert not serving.guard_of(settings(secret=SECRET)).is_open
+    assert serving.guard_of(settings()).is_open
 
 
 @pytest.mark.parametrize(
@@ -158,17 +163,17 @@ def test_every_end_of_a_patient_means_something_to_the_worklist(
 
 
 def test_the_service_is_put_together_from_settings_and_only_once(tmp_path: Path) -> None:
-    settings = Settings(
+    chosen = settings(
         server="http://127.0.0.1:9/fhir",
         inbox=tmp_path / "inbox.sqlite",
         ledger=tmp_path / "ledger.sqlite",
-        secret=SECRET,  # type: ignore[arg-type]
+        secret=SECRET,
         retry_seconds=0.1,
     )
-    job = serving.job_of(settings, as_of=lambda: serving.datetime.now(serving.UTC))
-    parts = serving.parts_of(settings, job, serving.guard_of(settings))
+    job = job_of(chosen, as_of=lambda: datetime.now(UTC))
+    parts = serving.parts_of(chosen, job, serving.guard_of(chosen))
     with pytest.raises(InboxUnusable, match="another process works it off"):
-        serving.parts_of(settings, job, serving.guard_of(settings))
+        serving.parts_of(chosen, job, serving.guard_of(chosen))
     with TestClient(application(parts)) as client:
         answer = client.post("/notify", headers={"Authorization": f"Bearer {SECRET}"})
         assert answer.status_code == 200
