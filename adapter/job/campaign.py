@@ -30,7 +30,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
         since: ``last``, or a moment: those of whom something changed since then.
         by: What counts as a change.
         overlap_seconds: How far to look back before the last watermark.
-        limit: The most patients; 0 is all of them.
+        limit: The most patients, for a trial; 0 is all of them.
     """
 
     patients: tuple[str, ...] = ()
@@ -70,13 +70,16 @@ def plan(job: Job, selection: Selection, *, dry_run: bool) -> Campaign:
     """
     chosen = choose(job, selection)
     patients, number = chosen.patients, 0
+    if 0 < selection.limit < len(patients):
+        # A trial: who is left out here was looked at by nobody, so the watermark must not pass by.
+        return Campaign(chosen, patients[: selection.limit])
     if selection.has_watermark and not dry_run:
         again = (*job.ledger.unfinished(job.server.base), *_quarantined(job))
         until = "" if chosen.shortfalls else chosen.server_time
         number = job.ledger.begin_run(job.server.base, _SCOPE, until=until, patients=(*patients, *again))
-        # Those of this run and those that earlier ones left undone; of a limited run the rest is left to the next.
+        # Those of this run, and those that earlier ones left undone.
         patients = tuple(job.ledger.pending(number))
-    return Campaign(chosen, patients[: selection.limit] if selection.limit else patients, number)
+    return Campaign(chosen, patients, number)
 
 
 def choose(job: Job, selection: Selection) -> Chosen:

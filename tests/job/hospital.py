@@ -22,14 +22,15 @@ LISTED = (
 _URN = re.compile(r'"reference":"(urn:uuid:[0-9a-f-]+)"')
 
 
-def statement(*types: str, includes: Iterable[str] = (), parameters: Iterable[str] = ()) -> Json:
+def statement(*types: str, includes: Iterable[str] = (), parameters: Iterable[str] = ("identifier",)) -> Json:
     """A CapabilityStatement that lists these types, all with the same includes and parameters."""
+    named = ["patient", "code", "_id", *parameters]
     resource = {
         "interaction": [{"code": code} for code in ("read", "search-type", "create", "update")],
         "updateCreate": False,
         "conditionalCreate": True,
         "searchInclude": list(includes),
-        "searchParam": [{"name": name} for name in ("patient", "code", "identifier", "_id", *parameters)],
+        "searchParam": [{"name": name} for name in named],
     }
     rest = {
         "mode": "server",
@@ -52,6 +53,7 @@ class Hospital:
         adds: Entries that every search of a type gives too, whatever was asked.
         before: Called with each request before it is looked at; may raise, as a crash would.
         after: Called with each request after it was carried out.
+        keeps_ids: A create keeps the id it was sent, where that is free.
         sent: Every request so far.
         clock: The moment of each change, counted up.
     """
@@ -64,6 +66,7 @@ class Hospital:
     adds: dict[str, list[Json]] = field(default_factory=dict)
     before: Callable[[Request], None] = lambda request: None
     after: Callable[[Request], None] = lambda request: None
+    keeps_ids: bool = False
     sent: list[Request] = field(default_factory=list)
     held: dict[str, Json] = field(default_factory=dict)
     clock: int = 0
@@ -143,7 +146,8 @@ class Hospital:
         return _ok(self.held[place])
 
     def _created(self, resource: Any) -> Json:
-        self.hold({**resource, "id": f"s{len(self.held) + 1}"})
+        own = resource["id"] if self.keeps_ids else f"s{len(self.held) + 1}"
+        self.hold({**resource, "id": own})
         return next(reversed(self.held.values()))
 
     def _transaction(self, bundle: Any) -> Response:

@@ -11,7 +11,7 @@ from adapter.errors import LedgerUnusable
 from adapter.job.endings import Done, Ending
 from adapter.ledger.entries import State
 from tests.job.building import PATIENT, hospital_with, job_on, journey, ledger_at
-from tests.job.hospital import BASE, Hospital, unreachable
+from tests.job.hospital import BASE, Hospital, statement, unreachable
 
 
 def one(id_: str, **more: Any) -> dict[str, Any]:
@@ -267,9 +267,12 @@ def test_a_full_disk_stops_before_anything_is_written(tmp_path: Path) -> None:
     assert changes(hospital) == []
 
 
-def test_an_assessment_begun_and_overtaken_by_newer_evidence_is_found_and_replaced(tmp_path: Path) -> None:
+@pytest.mark.parametrize("habits", [{}, {"keeps_ids": True, "metadata": statement(parameters=())}])
+def test_an_assessment_begun_and_overtaken_by_newer_evidence_is_found_and_replaced(
+    tmp_path: Path, habits: dict[str, Any]
+) -> None:
     """E45: killed after the server took it and before that was recorded"""
-    hospital = hospital_with()
+    hospital = hospital_with(**habits)
 
     def killed(request: Any) -> None:
         if request.method == "POST" and request.url == BASE:
