@@ -269,7 +269,7 @@ def _is_passed_over(entry: Entry) -> bool:
 def _raw(entry: Entry, line: bytes) -> bytes:
     """The JSON of an entry: the line it came in, if that holds nothing else."""
     if entry.plain is not None:
-        return entry.plain.json()
+        return bytes(entry.plain.raw)
     if entry.resource is None:
         return b""
     return encode(entry.resource) if entry.where else line
