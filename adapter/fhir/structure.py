@@ -55,7 +55,7 @@ def _model(module: str, name: str, release: Release) -> type[BaseModel]:
 
 
 def _with_known_parts(resource: Mapping[str, Any], release: Release) -> Mapping[str, Any]:
-    """The resource with its recurring parts as models, and one of each list of bare references."""
+    """The resource with its recurring parts as models, and one in place of many bare references."""
     known = _known_among(resource, _RECURRING.get(resource["resourceType"], _NOTHING), release)
     predictions = known.get("prediction")
     if isinstance(predictions, list):
@@ -63,10 +63,12 @@ def _with_known_parts(resource: Mapping[str, Any], release: Release) -> Mapping[
         known["prediction"] = [
             _known_among(each, parts, release) if isinstance(each, dict) else each for each in predictions
         ]
-    for name, is_bare in _REFERENCES.items():
-        listed = known.get(name)
-        if isinstance(listed, list) and len(listed) > 1 and all(map(is_bare, listed)):
-            known[name] = listed[:1]
+    for name, (is_bare, example, type_) in _REFERENCES.items():
+        found = known.get(name)
+        if is_bare(found):
+            known[name] = _known(example, type_, release)
+        elif isinstance(found, list) and found and all(map(is_bare, found)):
+            known[name] = [_known(example, type_, release)]
     return known
 
 
@@ -107,5 +109,15 @@ def _is_bare_source(element: object) -> bool:
     )
 
 
-# Bare references differ in nothing but the reference, and each is held against a stricter rule by ``validate``.
-_REFERENCES: Mapping[str, Callable[[object], bool]] = {"basis": _is_bare_reference, "entity": _is_bare_source}
+_REFERENCE = (_is_bare_reference, {"reference": "Observation/1"}, ("reference", "Reference"))
+_SOURCE = (
+    _is_bare_source,
+    {"role": "source", "what": {"reference": "Observation/1"}},
+    ("provenance", "ProvenanceEntity"),
+)
+# Bare references differ in nothing but the text of the reference. ``validate`` holds each against a rule that is
+# stricter than that of fhir.resources, so here one stands for all of them.
+_REFERENCES: Mapping[str, tuple[Callable[[object], bool], Mapping[str, Any], tuple[str, str]]] = {
+    **dict.fromkeys(("subject", "performer", "basis", "target"), _REFERENCE),
+    "entity": _SOURCE,
+}

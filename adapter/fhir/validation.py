@@ -97,11 +97,17 @@ def _nodes_checked(node: Mapping[str, Any], path: str) -> list[_Fault]:
             for index, each in enumerate(part):
                 if isinstance(each, dict):
                     found += [(f".{name}[{index}]{where}", what) for where, what in _nodes_checked(each, inner)]
-        elif name in _BOUND and part not in _REQUIRED_BINDINGS.get(f"{path}.{name}", (part,)):
-            found.append((f".{name}", "the code is not in the value set that is required here"))
-        elif name == "reference" and not IS_REFERENCE.fullmatch(str(part)):
-            found.append((".reference", "a relative, absolute or urn reference was expected"))
+        elif (name == "reference" or name in _BOUND) and (what := _fault_of(part, name, path)):
+            found.append((f".{name}", what))
     return found
+
+
+def _fault_of(value: object, name: str, path: str) -> str:
+    """What is wrong with a reference or a code; empty if nothing is."""
+    if name == "reference":
+        return "" if IS_REFERENCE.fullmatch(str(value)) else "a relative, absolute or urn reference was expected"
+    is_wrong = value not in _REQUIRED_BINDINGS.get(f"{path}.{name}", (value,))
+    return "the code is not in the value set that is required here" if is_wrong else ""
 
 
 def _invariants(node: Mapping[str, Any]) -> Iterator[_Fault]:
