@@ -28,6 +28,8 @@ _METHODS = ["POST", "PUT", "DELETE"]
 _PRUNE_EVERY = 60
 # A worker that has not turned for so long hangs.
 _LONGEST_TURN = 60
+# How long what is under way may take after the service was told to stop; what is not done is done after the next start.
+_GRACE = 30
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,9 +87,10 @@ class _State:
             parts.commit.close()
             stop.set()
             parts.worker.wake()
-            await asyncio.to_thread(self._thread.join)
-            parts.worklist.close()
-            parts.inbox.close()
+            await asyncio.to_thread(self._thread.join, _GRACE)
+            if not self._thread.is_alive():
+                parts.worklist.close()
+                parts.inbox.close()
 
     async def health(self, request: Request) -> Response:
         """Say that the process answers."""

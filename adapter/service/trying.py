@@ -126,8 +126,7 @@ class Trier:
         if chosen.shortfalls:
             # Not all that changed is known; the next search begins where this one did.
             return Tried(ending="incomplete", reason="search-incomplete", wishes=wishes, marks=marks)
-        moment = datetime.fromisoformat(chosen.server_time) if chosen.server_time else began
-        marks[CERTAIN_UNTIL] = (min(moment, began).astimezone(UTC) - _OVERLAP).isoformat()
+        marks[CERTAIN_UNTIL] = (_earlier(chosen.server_time, began).astimezone(UTC) - _OVERLAP).isoformat()
         return Tried(ending="searched", after=self.pace.search_interval, wishes=wishes, marks=marks)
 
     def _asked(self, subscription: str, known: Known) -> Tried:
@@ -146,6 +145,14 @@ class Trier:
         searched = self._searched(known)
         searched.caught_up = None if searched.reason else subscription
         return searched
+
+
+def _earlier(server_time: str, ours: datetime) -> datetime:
+    """The earlier of the server's clock and ours; ours where the server's cannot be read."""
+    try:
+        return min(datetime.fromisoformat(server_time), ours)
+    except (ValueError, TypeError):
+        return ours
 
 
 def ended(task: Task, tried: Tried, pace: Pace, *, now: float, random: float, counts: bool) -> Ended:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -188,3 +189,16 @@ def test_a_sender_that_hangs_up_leaves_nothing_behind(desk: Desk) -> None:
 
     asyncio.run(call())
     assert desk.stored() == []
+
+
+def test_a_stop_waits_for_what_is_under_way_but_not_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapter.service.application._GRACE", 0.3)
+    desk, release = Desk(tmp_path), threading.Event()
+    monkeypatch.setattr(desk.ward.hospital, "patients_of", lambda *_: release.wait(20) and ())
+    with desk.client:
+        desk.tell("PUT", "/Observation/ctx", OBSERVATION)
+        eventually(lambda: "Observation/ctx" in desk.ward.worker._running)
+        began = time.monotonic()
+    assert 0.2 < time.monotonic() - began < 5
+    assert desk.ward.worklist.counts()[0] >= 1
+    release.set()

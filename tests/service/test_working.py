@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -297,6 +297,18 @@ def test_a_search_begins_where_the_last_complete_one_began(ward: Ward) -> None:
     assert ward.hospital.searches[0] == ward.hospital.searches[1] == start - timedelta(minutes=5)
     # The server's clock is behind ours: its own time is what counts.
     assert ward.hospital.searches[-1] == behind - timedelta(seconds=90) - timedelta(minutes=5)
+
+
+@pytest.mark.parametrize("server_time", ["", "nonsense", "2026-06-15T07:00:00", "2027-01-01T00:00:00Z"])
+def test_a_server_clock_that_cannot_be_read_or_runs_ahead_is_not_relied_on(ward: Ward, server_time: str) -> None:
+    ward.hospital.changes = Chosen((), (), server_time)
+    ward.hear(ping())
+    ward.pass_time(20)
+    [_] = ward.hospital.searches
+    searched = ward.worklist.mark("certain-until")
+    assert (
+        timedelta(minutes=5) <= ward.clock.moment - datetime.fromisoformat(searched) <= timedelta(minutes=5, seconds=20)
+    )
 
 
 def test_at_each_start_it_is_searched_for_what_happened_meanwhile(tmp_path: Path) -> None:
