@@ -21,6 +21,24 @@ class InputUnreadable(AdapterError):
     """The sender must send other bytes: they are no JSON, no FHIR, or beyond the limits."""
 
 
+class ExportUnsound(InputUnreadable):
+    """The sender must send the export again: files are missing, cut short, there twice, or hold less than promised.
+
+    Attributes:
+        findings: What was found, a file each.
+    """
+
+    def __init__(self, findings: Sequence[str]) -> None:
+        """Name every finding."""
+        listed = "".join(f"\n  {finding}" for finding in findings)
+        super().__init__(f"the export is not sound, so nothing was converted:{listed}")
+        self.findings = tuple(findings)
+
+    def __reduce__(self) -> tuple[type[ExportUnsound], tuple[tuple[str, ...]]]:
+        """Pass between processes as what it was made of."""
+        return ExportUnsound, (self.findings,)
+
+
 class OutputRefused(AdapterError):
     """The operator must choose another place to write, or allow overwriting."""
 

@@ -36,17 +36,20 @@ def shards(target: Path, kind: str, parts: Sequence[tuple[Path, int]], *, larges
 def assemble(shard: Shard) -> None:
     """Make one output file of its parts, whole or not at all; then the parts go."""
     there = [part for part in shard.parts if part.exists()]
-    if shard.parts and not there:
-        # An interrupted run had got as far as this.
-        return
+    if len(there) == len(shard.parts):
+        _write(shard)
+    # Else an interrupted run had written it, and was removing its parts.
+    for part in there:
+        part.unlink()
+
+
+def _write(shard: Shard) -> None:
     partial = shard.path.with_name(f".{shard.path.name}.part")
     with partial.open("wb") as whole:
         for part in shard.parts:
             _append(part, whole.fileno())
         os.fsync(whole.fileno())
     partial.replace(shard.path)
-    for part in there:
-        part.unlink()
 
 
 def _grouped(parts: Sequence[tuple[Path, int]], largest: int) -> Iterator[tuple[Path, ...]]:

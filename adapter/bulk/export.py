@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from adapter.errors import InputUnreadable
+from adapter.errors import ExportUnsound, InputUnreadable
 from adapter.fhir.decoding import decode
 
 MANIFEST = "manifest.json"
@@ -21,21 +21,6 @@ NDJSON = tuple(f"{suffix}{packing}" for suffix in (".ndjson", ".jsonl") for pack
 # What a manifest calls its lists of files; STU4 says "outcome" for what was "error" (hl7.org/fhir/uv/bulkdata).
 _LISTS = ("output", "deleted", "error", "outcome")
 _LARGEST_MANIFEST = 64 * 1024 * 1024
-
-
-class ExportUnsound(InputUnreadable):
-    """The export must be fetched again: files are missing, cut short, there twice, or hold less than was promised."""
-
-    def __init__(self, findings: Sequence[str]) -> None:
-        """Name every finding, a file each."""
-        super().__init__(
-            "the export is not sound; nothing was converted:\n" + "\n".join(f"  {each}" for each in findings)
-        )
-        self.findings = tuple(findings)
-
-    def __reduce__(self) -> tuple[type[ExportUnsound], tuple[tuple[str, ...]]]:
-        """Pass between processes as what it was made of."""
-        return ExportUnsound, (self.findings,)
 
 
 class Packing(StrEnum):
@@ -148,13 +133,12 @@ def _items(value: object) -> Iterator[Mapping[str, object]]:
 
 
 def _file_name(item: Mapping[str, object]) -> str:
-    """The name under which a file of the manifest lies in the folder: ``file`` where it was said, else as in its URL.
+    """The name under which a file of the manifest lies in the folder: the last part of its URL.
 
-    Only the last part of a path counts, so that no name leads out of the folder.
+    Only that counts, so that no name leads out of the folder.
     """
-    said = item.get("file")
     url = item.get("url")
-    words = said if isinstance(said, str) else unquote(urlsplit(url).path) if isinstance(url, str) else ""
+    words = unquote(urlsplit(url).path) if isinstance(url, str) else ""
     name = words.replace("\\", "/").rpartition("/")[2]
     return "" if name in ("", ".", "..") else name
 

@@ -8,8 +8,8 @@ from typing import BinaryIO, Protocol
 
 import msgspec
 
-from adapter.bulk.export import ExportFile, ExportUnsound, Packing
-from adapter.errors import SettingsInvalid
+from adapter.bulk.export import ExportFile, Packing
+from adapter.errors import ExportUnsound, SettingsInvalid
 
 # The longest line that is read; a resource with an attachment has some megabytes.
 LONGEST_LINE = 64 * 1024 * 1024

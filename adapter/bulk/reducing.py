@@ -48,8 +48,8 @@ class Reduced(msgspec.Struct):
     patients: int = 0
     undetermined: int = 0
     written: int = 0
-    set_aside: Counter[str] = msgspec.field(default_factory=Counter)
-    problems: Counter[str] = msgspec.field(default_factory=Counter)
+    set_aside: dict[str, int] = {}
+    problems: dict[str, int] = {}
     errors: int = 0
     told_errors: int = 0
     irrelevant: int = 0
@@ -131,7 +131,7 @@ class Reduction(msgspec.Struct, frozen=True):
             key = record.patient.key
             yield (order_of(_local(key)), key), list(self._lines(outcome, reduced))
         for problem in problems:
-            reduced.problems[problem.code] += 1
+            _count(reduced.problems, problem.code)
             reduced.errors += problem.severity is Severity.ERROR
             reduced.told_errors += (problem.code, problem.severity) == (ProblemCode.OPERATION_OUTCOME, Severity.ERROR)
             yield (order_of(problem.resource), problem.where), [(PROBLEMS, as_line(problem))]
@@ -140,8 +140,9 @@ class Reduction(msgspec.Struct, frozen=True):
         reduced.patients += 1
         reduced.undetermined += outcome.assessment.stratum in UNDETERMINED
         reduced.irrelevant += len(outcome.irrelevant)
-        reduced.set_aside.update(problem.code for problem in outcome.set_aside)
-        yield from ((PROBLEMS, as_line(problem)) for problem in outcome.set_aside)
+        for problem in outcome.set_aside:
+            _count(reduced.set_aside, problem.code)
+            yield PROBLEMS, as_line(problem)
         if not outcome.resources or not self._is_sound(outcome, reduced):
             return
         reduced.written += 1
@@ -184,6 +185,10 @@ def _telling(frames: Sequence[Frame], idles: list[Idle]) -> tuple[list[Idle], in
         else:
             count += not idle.is_visitor
     return telling, count
+
+
+def _count(counts: dict[str, int], reason: str) -> None:
+    counts[reason] = counts.get(reason, 0) + 1
 
 
 def _local(key: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from adapter.bulk.assembling import Shard, assemble, shards
-from adapter.bulk.export import Export, ExportFile, ExportUnsound, Packing
+from adapter.bulk.export import Export, ExportFile, Packing
 from adapter.bulk.frames import frames_in
 from adapter.bulk.lines import ranges
 from adapter.bulk.meeting import Homes, Owners, all_names, answer, parts_of, place, send, shared_names
@@ -23,7 +23,7 @@ from adapter.bulk.spills import Spills
 from adapter.bulk.summing import Summary, findings_in, first_lines, summed, totals_of
 from adapter.bulk.workers import Tell, in_parallel, refused
 from adapter.bulk.workplace import Workplace
-from adapter.errors import OutputRefused
+from adapter.errors import ExportUnsound, OutputRefused
 from adapter.fhir.detection import Releases, decide
 from adapter.fhir.device import VERSION
 from adapter.fhir.releases import Release
@@ -144,6 +144,7 @@ class _Run:
         scanned = self._scan("scan", has_plain=asked is not Release.STU3)
         findings = findings_in(self._export.files, self._totals(scanned))
         if findings:
+            self.workplace.remove()
             raise ExportUnsound(findings)
         release, notice = _release_of(scanned, asked)
         if release is Release.STU3 and asked is None:
@@ -308,6 +309,9 @@ class _Run:
         for kind in KINDS:
             parts = [(self._part(kind, part), each.sizes[kind]) for part, each in enumerate(reduced)]
             written += shards(self._target, kind, parts, largest=LARGEST_FILE)
+        outdated = {path for kind in KINDS for path in self._target.glob(f"{kind}.*ndjson")}
+        for path in outdated - {shard.path for shard in written}:
+            path.unlink()
         for shard in written:
             assemble(shard)
         devices = {id_: line for each in reduced for id_, line in each.devices.items()}

@@ -9,12 +9,12 @@ from zlib import crc32
 
 import msgspec
 
-from adapter.bulk.export import ExportFile, ExportUnsound
+from adapter.bulk.export import ExportFile
 from adapter.bulk.frames import Either, Frame, Idle, Place, encoded, hashed
 from adapter.bulk.lines import LONGEST_LINE, Range, TooLong, lines_of
 from adapter.bulk.routing import Owner, followed, own_names, owner_of, replaced_by
 from adapter.bulk.spilling import SpillWriter
-from adapter.errors import InputUnreadable
+from adapter.errors import ExportUnsound, InputUnreadable
 from adapter.fhir.decoding import encode
 from adapter.fhir.detection import releases_of, stated_release
 from adapter.fhir.entries import of_line, refuse_markup

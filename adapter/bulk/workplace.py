@@ -40,6 +40,7 @@ class Workplace:
             SettingsInvalid: The earlier run had other inputs, options or knowledge.
             OutputRefused: Another run is at work there.
         """
+        shutil.rmtree(self.folder.with_name(f"{FOLDER}.done"), ignore_errors=True)
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder.chmod(0o700)
         self._take()
@@ -65,10 +66,8 @@ class Workplace:
 
     def done(self, name: str, type_: type[_Done]) -> _Done | None:
         """What was noted when a step was finished; ``None`` if it was not."""
-        try:
-            return msgspec.json.decode(self.path(name).read_bytes(), type=type_)
-        except (FileNotFoundError, msgspec.DecodeError):
-            return None
+        path = self.path(name)
+        return msgspec.json.decode(path.read_bytes(), type=type_) if path.exists() else None
 
     def finish(self, name: str, note: object) -> None:
         """Note that a step is finished, in one step itself."""
@@ -83,8 +82,10 @@ class Workplace:
             self._lock = -1
 
     def remove(self) -> None:
-        """Leave nothing behind."""
-        shutil.rmtree(self.folder)
+        """Leave nothing behind; a run that is ended while it does so is not gone on with."""
+        gone = self.folder.with_name(f"{FOLDER}.done")
+        self.folder.rename(gone)
+        shutil.rmtree(gone)
         self.close()
 
     def _take(self) -> None:

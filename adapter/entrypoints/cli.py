@@ -10,12 +10,14 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from adapter import __version__
+from adapter.entrypoints.bulk_converting import ConvertCommand, bulk_options
 from adapter.entrypoints.lazy import LazyGroup
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from adapter.knowledge.model import Knowledge
     from adapter.pipeline import Options, Outcome
 
-EXIT_OK, EXIT_INCOMPLETE, EXIT_WRONG_CALL = 0, 1, 2
+EXIT_OK, EXIT_INCOMPLETE, EXIT_WRONG_CALL, EXIT_UNSOUND = 0, 1, 2, 3
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _RELEASES = click.Choice(["auto", "R4", "R4B", "R5", "STU3"])
@@ -111,7 +113,7 @@ def main() -> None:
     """
 
 
-@main.command()
+@main.command(cls=ConvertCommand)
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option(
     "--out",
@@ -124,9 +126,7 @@ def main() -> None:
     "--format",
     "shape",
     type=click.Choice(["transaction", "resources"]),
-    default="transaction",
-    show_default=True,
-    help="One transaction Bundle per patient, or the bare resources.",
+    help="One transaction Bundle per patient, or the bare resources; default: bare of an export, else transaction.",
 )
 @_FORCE
 @_DRY_RUN
@@ -134,11 +134,13 @@ def main() -> None:
     "--validate/--no-validate", default=True, show_default=True, help="Check everything written with fhir.resources."
 )
 @click.option("--label-ai", is_flag=True, help="Label what is written as asserted by an algorithm (AIAST).")
+@bulk_options
 @_assessing
-def convert(inputs: tuple[str, ...], out: str, shape: str, **options: Any) -> None:  # noqa: ANN401 - click hands options over by name
+def convert(inputs: tuple[str, ...], out: str, shape: str | None, **options: Any) -> None:  # noqa: ANN401 - click hands options over by name
     """Turn Bundles, resources or NDJSON into one RiskAssessment per patient.
 
-    INPUT is a file, a folder, a glob, or - for standard input; plain or gzip'd.
+    INPUT is a file, a folder, a glob, or - for standard input; plain or gzip'd. A folder of NDJSON, or the manifest of
+    an export, may be of any size: it is read in pieces by several processes, if --out names a folder.
 
     \b
     Examples:
@@ -146,10 +148,13 @@ def convert(inputs: tuple[str, ...], out: str, shape: str, **options: Any) -> No
       osteo-fhir convert exports/ --out assessed/ --as-of 2026-06-15
       cat bundle.json | osteo-fhir convert - --language zh
     """
-    from adapter.entrypoints import converting
+    from adapter.entrypoints import bulk_converting, converting
 
     force, dry_run, validate = (options.pop(name) for name in ("force", "dry_run", "validate"))
     with _Door():
+        if bulk_converting.is_asked(inputs, out, as_resources=shape != "transaction"):
+            sys.exit(_convert_export(inputs[0], out, options, force=force, dry_run=dry_run))
+        shape = shape or "transaction"
         names, outcome, _ = _assessed(inputs, options)
         outcome, refused = converting.sound(outcome) if validate else (outcome, [])
         for line in refused:
@@ -159,6 +164,35 @@ def convert(inputs: tuple[str, ...], out: str, shape: str, **options: Any) -> No
             converting.deliver(plan, force=force, stdout=sys.stdout.buffer)
         click.echo(converting.summary(outcome, plan, dry_run=dry_run), err=True)
     sys.exit(EXIT_INCOMPLETE if refused or converting.is_incomplete(outcome) else EXIT_OK)
+
+
+def _convert_export(source: str, out: str, chosen: dict[str, Any], *, force: bool, dry_run: bool) -> int:
+    from time import monotonic
+
+    from adapter.bulk.running import convert_export, need_of
+    from adapter.entrypoints import bulk_converting
+    from adapter.mapping_files import load_knowledge
+
+    export, target = bulk_converting.found(source, out, force=force, resume=chosen["resume"])
+    settings = bulk_converting.settings(chosen, target, as_of=_as_of(chosen["as_of"]), options=_options(chosen))
+    say = partial(click.echo, err=True)
+    progress = bulk_converting.Progress(say, monotonic, is_terminal=sys.stderr.isatty())
+    if dry_run:
+        progress.needs(need_of(export, target))
+        click.echo(f"{len(export.files)} files would be converted into {target}", err=True)
+        return EXIT_OK
+    gc.disable()
+    knowledge = load_knowledge(chosen["overlays"])
+    gc.freeze()
+    gc.enable()
+    for clash in knowledge.clashes:
+        click.echo(f"note: {clash}", err=True)
+    finished = convert_export(export, target, knowledge, settings, progress)
+    progress.ends()
+    click.echo(bulk_converting.closing(finished, target), err=True)
+    if bulk_converting.is_partial(finished.summary):
+        return EXIT_UNSOUND
+    return EXIT_INCOMPLETE if bulk_converting.is_incomplete(finished.summary) else EXIT_OK
 
 
 @main.command()
@@ -355,8 +389,10 @@ class _Door:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Turn an AdapterError into one line on standard error."""
-        from adapter.errors import AdapterError, InputUnreadable
+        from adapter.errors import AdapterError, ExportUnsound, InputUnreadable
 
         if isinstance(error, AdapterError):
             click.echo(f"osteo-fhir: {error}", err=True)
+            if isinstance(error, ExportUnsound):
+                sys.exit(EXIT_UNSOUND)
             sys.exit(EXIT_INCOMPLETE if isinstance(error, InputUnreadable) else EXIT_WRONG_CALL)

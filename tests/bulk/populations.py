@@ -18,7 +18,7 @@ _META = {"versionId": "7", "lastUpdated": "2026-06-15T01:00:00Z"}
 def hospital(seed: int, patients: int = 12) -> dict[str, bytes]:
     """The files of an export, by name; some are packed."""
     random = Random(seed)  # noqa: S311
-    lines = [line for each in range(patients) for line in person(seed * 1000 + each, random)]
+    lines: list[bytes] = [line for each in range(patients) for line in person(seed * 1000 + each, random)]
     lines += [
         b"",
         b"{",

@@ -9,8 +9,7 @@ import pytest
 from tests.bulk.building import converted, laid_out, said_by_bulk, said_by_files
 from tests.bulk.populations import hospital
 
-# The samples of real systems lie beside the checkout; they are not part of the product.
-_DATA = Path(__file__).parents[3] / "shared/data"
+_DATA = Path("/work/shared/data")
 
 
 @pytest.mark.parametrize("seed", range(12))

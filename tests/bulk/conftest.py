@@ -1,0 +1,16 @@
+"""The option that kills more runs than every day."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--bulk-kills``."""
+    parser.addoption("--bulk-kills", type=int, default=3, metavar="N", help="Kill a bulk run N times, and go on.")
+
+
+@pytest.fixture
+def kills(request: pytest.FixtureRequest) -> int:
+    """How often a run is killed."""
+    return int(request.config.getoption("--bulk-kills", default=3))

@@ -1,0 +1,234 @@
+"""What is wrong with an export is named; what can be read all the same is read."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import json
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from adapter.entrypoints.cli import main
+from adapter.errors import OutputRefused
+from tests.bulk.building import SMALL, converted, laid_out, ndjson, problems, written
+from tests.bulk.populations import hospital
+
+zstandard = pytest.importorskip("zstandard")
+_LINES = ndjson(
+    [
+        {"resourceType": "Patient", "id": "p", "gender": "female", "birthDate": "1950-02-03"},
+        {
+            "resourceType": "Observation",
+            "id": "o",
+            "status": "final",
+            "code": {"coding": [{"system": "http://loinc.org", "code": "2000-8"}]},
+            "subject": {"reference": "Patient/p"},
+            "effectiveDateTime": "2026-06-01",
+            "valueQuantity": {"value": 2, "system": "http://unitsofmeasure.org", "code": "mmol/L"},
+        },
+    ]
+)
+
+
+def manifest(*names: str, count: int = 2, kind: str = "output", **more: object) -> bytes:
+    """A manifest that names these files."""
+    items = [{"type": "Observation", "url": f"https://h.example.org/files/{name}", "count": count} for name in names]
+    return json.dumps({"transactionTime": "2026-06-15T00:00:00Z", "output": [], kind: items, **more}).encode()
+
+
+def convert(*words: object) -> Result:
+    """Call the command."""
+    return CliRunner().invoke(main, ["convert", *map(str, words), "--as-of", "2026-06-15", "--workers", "1"])
+
+
+def findings(folder: Path, target: Path) -> str:
+    """Why the export is refused."""
+    result = convert(folder, "--out", target)
+    assert result.exit_code == 3, result.stderr
+    assert not list(target.glob("*")), "nothing may be written of an unsound export"
+    assert not list(target.glob(".*")), "nothing temporary may stay"
+    return result.stderr
+
+
+def test_a_bad_line_is_set_aside_with_file_and_line_and_the_rest_goes_on(tmp_path: Path) -> None:
+    """A6.6"""
+    first, second = _LINES.splitlines()
+    data = (
+        b"\xef\xbb\xbf" + first + b"\r\n\n{broken\n" + second.replace(b"final", "fi\u2028nal".encode()) + b"\n" + second
+    )
+    folder = laid_out(tmp_path / "in", {"a.ndjson": data})
+
+    result = convert(folder, "--out", tmp_path / "out")
+
+    assert result.exit_code == 1
+    told = {problem["issue"][0]["diagnostics"]: problem["issue"][0]["code"] for problem in problems(tmp_path / "out")}
+    assert told["a.ndjson:3"] == "structure"
+    assert len(written(tmp_path / "out", "RiskAssessment")) == 1
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
+def test_packed_data_that_are_cut_short_are_refused(pack: object, tmp_path: Path) -> None:
+    """E9"""
+    assert callable(pack)
+    folder = laid_out(tmp_path / "in", {"a.ndjson.gz": pack(_LINES * 500)[:-7]})
+    assert "a.ndjson.gz: the " in (told := findings(folder, tmp_path / "out"))
+    assert "cut short" in told or "damaged" in told
+
+
+def test_damaged_packed_data_are_refused(tmp_path: Path) -> None:
+    data = bytearray(gzip.compress(_LINES * 50))
+    data[40:50] = b"0123456789"
+    assert "damaged" in findings(laid_out(tmp_path / "in", {"a.ndjson.gz": bytes(data)}), tmp_path / "out")
+
+
+def test_data_packed_to_fill_the_disk_are_refused(tmp_path: Path) -> None:
+    """E10"""
+    folder = laid_out(tmp_path / "in", {"a.ndjson.gz": gzip.compress(bytes(80 * 1024 * 1024))})
+    assert "grow beyond 400 times their size" in findings(folder, tmp_path / "out")
+
+
+def test_a_file_that_the_manifest_names_must_be_there(tmp_path: Path) -> None:
+    folder = laid_out(tmp_path / "in", {"manifest.json": manifest("a.ndjson", "b.ndjson"), "a.ndjson": _LINES})
+    assert "b.ndjson: is named in the manifest, but is not in the folder" in findings(folder, tmp_path / "out")
+
+
+def test_a_file_must_hold_as_many_resources_as_the_manifest_promises(tmp_path: Path) -> None:
+    """E9"""
+    folder = laid_out(tmp_path / "in", {"manifest.json": manifest("a.ndjson", count=3), "a.ndjson": _LINES})
+    assert "a.ndjson: 2 resources, and the manifest promises 3" in findings(folder, tmp_path / "out")
+
+
+def test_a_copy_of_a_file_is_named_packed_or_not(tmp_path: Path) -> None:
+    folder = laid_out(tmp_path / "in", {"a.ndjson": _LINES, "b.ndjson": _LINES, "c.ndjson.gz": gzip.compress(_LINES)})
+    told = findings(folder, tmp_path / "out")
+    assert "b.ndjson: is a copy of a.ndjson" in told
+    assert "c.ndjson.gz: is a copy of a.ndjson" in told
+
+
+def test_a_file_named_twice_by_the_manifest_is_refused(tmp_path: Path) -> None:
+    folder = laid_out(tmp_path / "in", {"manifest.json": manifest("a.ndjson", "a.ndjson"), "a.ndjson": _LINES})
+    assert "named twice" in findings(folder, tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["../a.ndjson", "..%2Fa.ndjson", "x/../../a.ndjson", "..", "", "%5C..%5Ca.ndjson"])
+def test_no_name_in_a_manifest_leads_out_of_the_folder(name: str, tmp_path: Path) -> None:
+    """E47"""
+    laid_out(tmp_path, {"a.ndjson": _LINES})
+    folder = laid_out(tmp_path / "in", {"manifest.json": manifest(name)})
+    assert "is not in the folder" in findings(folder, tmp_path / "out")
+
+
+def test_an_error_that_the_server_reports_is_told_by_the_exit_code(tmp_path: Path) -> None:
+    """E8"""
+    outcome = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "exception"}]}
+    files = {"a.ndjson": _LINES, "error.ndjson": ndjson([outcome])}
+    listed = json.loads(manifest("a.ndjson")) | {
+        "error": [{"type": "OperationOutcome", "url": "http://h/error.ndjson"}]
+    }
+    folder = laid_out(tmp_path / "in", {**files, "manifest.json": json.dumps(listed).encode(), "more.ndjson": b"{}"})
+
+    result = convert(folder, "--out", tmp_path / "out")
+
+    assert result.exit_code == 3
+    assert "not read, since the manifest does not name them: more.ndjson" in result.stderr
+    assert len(written(tmp_path / "out", "RiskAssessment")) == 1
+    assert any(
+        "the server reports error" in problem["issue"][0]["details"]["text"] for problem in problems(tmp_path / "out")
+    )
+
+
+def test_the_manifest_itself_may_be_named(tmp_path: Path) -> None:
+    folder = laid_out(tmp_path / "in", {"manifest.json": manifest("a.ndjson"), "a.ndjson": _LINES})
+    assert convert(folder / "manifest.json", "--out", tmp_path / "out").exit_code in (0, 1)
+    assert len(written(tmp_path / "out", "RiskAssessment")) == 1
+
+
+def test_what_is_there_is_not_overwritten_unasked(tmp_path: Path) -> None:
+    """E47"""
+    folder = laid_out(tmp_path / "in", {"a.ndjson": _LINES})
+    out = laid_out(tmp_path / "out", {"RiskAssessment.0002.ndjson": b"old\n"})
+    assert convert(folder, "--out", out).exit_code == 2
+    assert written(out, "RiskAssessment") == [b"old"]
+    assert convert(folder, "--out", out, "--force").exit_code in (0, 1)
+    assert not (out / "RiskAssessment.0002.ndjson").exists()
+
+
+def test_the_output_never_lies_within_the_export(tmp_path: Path) -> None:
+    folder = laid_out(tmp_path / "in", {"a.ndjson": _LINES})
+    result = convert(folder, "--out", folder / "out")
+    assert (result.exit_code, "lies within the export" in result.stderr) == (2, True)
+
+
+def test_a_page_in_the_place_of_data_is_told(tmp_path: Path) -> None:
+    folder = laid_out(tmp_path / "in", {"a.ndjson": b"<!doctype html>\n<p>log in\n", "b.ndjson": _LINES})
+    assert convert(folder, "--out", tmp_path / "out").exit_code == 1
+    (told,) = [each for each in problems(tmp_path / "out") if each["issue"][0]["code"] == "structure"]
+    assert "HTML page" in told["issue"][0]["details"]["text"]
+
+
+def test_an_endless_line_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """E12"""
+    from adapter.bulk import lines
+
+    monkeypatch.setattr(lines, "LONGEST_LINE", 2000)
+    folder = laid_out(tmp_path / "in", {"a.ndjson": b"[" * 3_000_000 + b"\n" + _LINES})
+    converted(folder, tmp_path / "out")
+    assert len(written(tmp_path / "out", "RiskAssessment")) == 1
+    assert any("the line has 3000000 bytes" in str(problem) for problem in problems(tmp_path / "out"))
+
+
+def test_a_full_disk_is_said_in_one_line_and_can_be_gone_on_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from adapter.bulk import spilling
+
+    folder = laid_out(tmp_path / "in", hospital(1, patients=4))
+    whole = spilling.SpillWriter._write_round
+
+    def full(writer: spilling.SpillWriter) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "scan")
+
+    monkeypatch.setattr(spilling.SpillWriter, "_write_round", full)
+    with pytest.raises(OutputRefused, match="No space left on device; mend that, and go on with --resume"):
+        converted(folder, tmp_path / "out")
+    monkeypatch.setattr(spilling.SpillWriter, "_write_round", whole)
+    converted(folder, tmp_path / "out", msgspec.structs.replace(SMALL, resume=True))
+    assert written(tmp_path / "out", "RiskAssessment")
+
+
+def test_the_disk_that_is_needed_is_checked_before_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from adapter.bulk import running
+
+    needed = running.Need(10 << 30, 1 << 30, 5 << 30)
+    monkeypatch.setattr(running, "need_of", lambda export, target: needed)
+    folder = laid_out(tmp_path / "in", {"a.ndjson": _LINES})
+    with pytest.raises(OutputRefused, match="10240 MB for temporary files and 1024 MB for the output"):
+        converted(folder, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_share_of_the_output_is_validated_and_its_cost_told(tmp_path: Path) -> None:
+    folder = laid_out(tmp_path / "in", {"a.ndjson": _LINES})
+    result = convert(folder, "--out", tmp_path / "out", "--validate", "100%")
+    assert "validated: 1 patients, which took" in result.stderr
+    assert convert(folder, "--out", tmp_path / "out2", "--validate=0%").stderr.count("validated") == 0
+    assert convert(folder, "--out", tmp_path / "out3", "--validate-sample", "200%").exit_code == 2
+    assert convert(folder, "--out", tmp_path / "out3", "--memory", "much").exit_code == 2
+
+
+def test_a_dry_run_says_what_is_needed_and_writes_nothing(tmp_path: Path) -> None:
+    folder = laid_out(tmp_path / "in", {"a.ndjson": _LINES})
+    result = convert(folder, "--out", tmp_path / "out", "--dry-run")
+    assert "MB for temporary files" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_lost_worker_is_told(tmp_path: Path) -> None:
+    from adapter.bulk.workers import WorkerLost, in_parallel
+
+    with pytest.raises(WorkerLost, match="was ended"):
+        list(in_parallel([1, 2], lambda task, tell: os._exit(9), workers=2, tell=lambda amount: None))
