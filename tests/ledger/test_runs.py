@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,16 @@ def test_runs_do_not_pile_up_finished_or_not(tmp_path: Path, ledger: Ledger) -> 
     assert reader.execute("SELECT count(*) FROM run").fetchone() == (2,)
     assert reader.execute("SELECT count(*) FROM pending").fetchone() == (1,)
     reader.close()
+
+
+def test_a_run_that_was_interrupted_while_it_was_noted_leaves_all_as_it_was(ledger: Ledger) -> None:
+    def found() -> Iterator[str]:
+        yield OTHER_PATIENT
+        raise KeyboardInterrupt
+
+    before = begun(ledger, "2026-06-14", PATIENT)
+    with pytest.raises(KeyboardInterrupt):
+        ledger.begin_run(SERVER, ALL, until="2026-06-15", patients=found())
+
+    assert ledger.pending(before) == [PATIENT]
+    assert ledger.progress() == [Progress(SERVER, ALL, "", 1)]
