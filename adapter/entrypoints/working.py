@@ -106,6 +106,7 @@ def summed_up(tally: Tally, seconds: float) -> Told:
         retracted=tally.retracted,
         reasons=dict(sorted(tally.reasons.items())),
         shortfalls=list(tally.shortfalls),
+        not_offered=list(tally.not_offered),
         stopped=tally.stopped,
         moved_watermark=tally.moved_watermark,
         seconds=round(seconds, 3),
@@ -123,6 +124,9 @@ def summary(tally: Tally, seconds: float) -> str:
         f"earlier assessments taken back: {tally.retracted}" if tally.retracted else "",
         f"entries that could not be read: {tally.unread}" if tally.unread else "",
         f"not all patients could be listed: {', '.join(tally.shortfalls)}" if tally.shortfalls else "",
+        f"not offered by this server, so not known of anybody: {', '.join(tally.not_offered)}"
+        if tally.not_offered
+        else "",
         "stopped before the end; run again to go on" if tally.stopped else "",
         "see `osteo-fhir status` for who and why" if tally.is_incomplete or tally.is_open else "",
     ]

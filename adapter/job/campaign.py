@@ -108,7 +108,7 @@ def carry_out(
         tell(done)
 
     tally = run(job.assess_and_write, campaign.patients, workers=workers, tell=told, stop=stop)
-    tally.shortfalls = campaign.chosen.shortfalls
+    tally.shortfalls, tally.not_offered = campaign.chosen.shortfalls, job.not_offered
     tally.moved_watermark = bool(number) and ledger.finish_run(number)
     return tally
 

@@ -17,7 +17,7 @@ from adapter.fhir_server.capabilities import Capabilities
 from adapter.fhir_server.client import FhirServer
 from adapter.fhir_server.writing_back import write_back
 from adapter.fhir_server.writing_back_ways import Habits
-from adapter.job.asking import known_codes, said_by
+from adapter.job.asking import known_codes, not_asked, said_by
 from adapter.job.earlier import Earlier, standing_reference
 from adapter.job.endings import Done, Ending
 from adapter.job.fetching import Fetched, fetch_patient
@@ -115,6 +115,12 @@ class Job:
         finally:
             self.ledger.release(self.server.base, patient, owner=self._owner)
         return done if self._choices.dry_run else self._remembered(done)
+
+    @property
+    def not_offered(self) -> tuple[str, ...]:
+        """The types of context that the server does not offer, as far as it was asked: nothing they say is known."""
+        said = self._habits.capabilities
+        return tuple(not_asked(said.types)) if said else ()
 
     @property
     def _capabilities(self) -> Capabilities:

@@ -34,6 +34,7 @@ class Tally(msgspec.Struct):
         failures_in_a_row: How many patients ended last by a failure of the server that time may mend.
         stopped: Whether the run was stopped before its end.
         shortfalls: What of the patients could not be listed.
+        not_offered: The types of context that the server does not offer.
         moved_watermark: Whether the next run may go on from where this one began.
     """
 
@@ -45,6 +46,7 @@ class Tally(msgspec.Struct):
     failures_in_a_row: int = 0
     stopped: bool = False
     shortfalls: tuple[str, ...] = ()
+    not_offered: tuple[str, ...] = ()
     moved_watermark: bool = False
 
     @property

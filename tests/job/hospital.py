@@ -1,4 +1,4 @@
-"""A hospital's FHIR server in memory, mounted in the place of the network: what it holds and how it behaves is given."""
+"""A hospital's FHIR server in memory, in the place of the network: what it holds and how it behaves is given."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def _ok(content: Any, status: int = 200) -> Response:
 def _fits(resource: Json, name: str, value: str) -> bool:
     match name:
         case "patient" | "subject":
-            subject = resource.get("subject", resource.get("patient", {}))
+            subject = resource.get("subject") or resource.get("patient") or {}
             return bool(subject.get("reference", value).endswith(value))
         case "code" | "combo-code":
             return bool(_codes(resource) & set(value.split(",")))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from adapter.fhir_server.capabilities import TypeCapabilities
 from adapter.job.asking import CONTEXT, known_codes, not_asked, questions
 from tests.job.building import KNOWLEDGE, PATIENT
@@ -9,7 +11,7 @@ from tests.job.building import KNOWLEDGE, PATIENT
 SAYS_NOTHING: dict[str, TypeCapabilities] = {}
 
 
-def listed(*names: str, **said: frozenset[str]) -> dict[str, TypeCapabilities]:
+def listed(*names: str, **said: Any) -> dict[str, TypeCapabilities]:
     return {name: TypeCapabilities(interactions=frozenset({"search-type"}), **said) for name in names}
 
 

@@ -1,4 +1,4 @@
-"""One patient from fetching to receipt: written once, renewed when the evidence changes, taken back when it is withdrawn."""
+"""One patient from fetching to receipt: written once, renewed when evidence changes, taken back when withdrawn."""
 
 from __future__ import annotations
 
@@ -261,7 +261,7 @@ def test_a_full_disk_stops_before_anything_is_written(tmp_path: Path) -> None:
     def full(*_: object) -> None:
         raise LedgerUnusable("the disk is full")
 
-    job.ledger.record = full  # type: ignore[method-assign]
+    job.ledger.record = full  # type: ignore[method-assign,assignment]
     with pytest.raises(LedgerUnusable):
         job.assess_and_write(PATIENT)
     assert changes(hospital) == []
