@@ -197,6 +197,7 @@ class MarkerResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         received_unit: The unit as received.
         site: Skeletal site of a DXA result (``hip``, ``femur``, ``lumbar-spine``, ``radius-ulna``, ``femoral-neck``,
             ``total-hip``, ``distal-third-radius``, ``unspecified``); empty elsewhere.
+        side: ``left`` or ``right`` where a DXA result says so: the two are regions of their own; empty elsewhere.
         with_bmd: For a FRAX probability: computed with bone density? ``None`` is unknown.
         assay: What tells two assays apart: method, device and performer as given; empty if not given.
         cautions: Why the result is to be read with care; codes of ``ProblemCode`` or words of ``mappings/`` flags.
@@ -222,6 +223,7 @@ class MarkerResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     issued: str = ""
     last_updated: str = ""
     site: str = ""
+    side: str = ""
     with_bmd: bool | None = None
     country: str = ""
     assay: str = ""

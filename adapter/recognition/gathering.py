@@ -83,14 +83,15 @@ def months_before(moment: datetime, months: int) -> datetime:
 def _chosen(
     results: Sequence[MarkerResult], knowledge: Knowledge, as_of: datetime, options: RecognitionOptions
 ) -> tuple[list[MarkerResult], Mapping[str, tuple[MarkerResult, ...]], list[Problem]]:
-    groups: dict[tuple[str, str], list[MarkerResult]] = {}
+    # Left and right are two regions; the engines read the lower.
+    groups: dict[tuple[str, str, str], list[MarkerResult]] = {}
     for result in results:
-        groups.setdefault((result.marker, result.site), []).append(result)
+        groups.setdefault((result.marker, result.site, result.side), []).append(result)
     current: list[MarkerResult] = []
     aside: list[Problem] = []
     history: dict[str, tuple[MarkerResult, ...]] = {}
     oldest: dict[int, datetime] = {}
-    for (marker, _), group in sorted(groups.items()):
+    for (marker, _, _), group in sorted(groups.items()):
         history[marker] = _oldest_first((*history.get(marker, ()), *group), options)
         months = knowledge.markers[marker].max_age_months
         if months is not None and months not in oldest:

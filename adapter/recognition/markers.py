@@ -12,6 +12,7 @@ from adapter.knowledge.model import FactorAnswer, Knowledge, MappedCode
 from adapter.problems import Problem, ProblemCode
 from adapter.recognition.amounts import amount_of, conversion_of
 from adapter.recognition.codes import Refusal, canonical_codings, factor_answer, mapped_code
+from adapter.recognition.regions import side_of, spoiled_by
 
 DIAGNOSTIC_SITES = frozenset(
     {"hip", "femur", "lumbar-spine", "radius-ulna", "femoral-neck", "total-hip", "distal-third-radius", "unspecified"}
@@ -143,6 +144,9 @@ def meaning_of(test: LabTest, knowledge: Knowledge) -> Meaning | FactorAnswer | 
     if site and site not in DIAGNOSTIC_SITES:
         what = f"bone density at the site {site!r} is not for this use"
         off_site = Refusal(ProblemCode.SITE_NOT_DIAGNOSTIC, "", what)
+    elif spoiled := spoiled_by(test, site):
+        what = f"a note says that the region {site!r} was not fit to be measured ({spoiled})"
+        off_site = Refusal(ProblemCode.SITE_NOT_DIAGNOSTIC, ".note", what)
     common = MarkerResult(
         marker=code.marker,
         value=_NO_AMOUNT,
@@ -156,6 +160,7 @@ def meaning_of(test: LabTest, knowledge: Knowledge) -> Meaning | FactorAnswer | 
         code=code.code,
         rank=code.rank,
         site=site,
+        side=side_of(test, code.display) if site else "",
         with_bmd=_with_bmd(test) if code.marker in _FRAX else None,
         assay=assay_of(test),
         cautions=code.flags,
