@@ -78,6 +78,7 @@ class ProblemCode(StrEnum):
     CONFLICT = "conflict"
     # conditions for reading a result
     NOT_FASTING = "not-fasting"
+    KIND_UNCLEAR = "kind-unclear"
     COLLECTION_INCOMPLETE = "collection-incomplete"
     SCORES_CONTRADICT = "scores-contradict"
     FACTOR_NOT_USABLE = "factor-not-usable"

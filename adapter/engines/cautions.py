@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from adapter.clinical.assessment import Finding, Turnover
 from adapter.clinical.results import MarkerResult
@@ -11,7 +11,7 @@ from adapter.engines.corrections import body_mass_index_of, vitamin_d_of
 from adapter.engines.flags import calcium_is_high, pth_is_suppressed
 from adapter.engines.limits import read_against, threshold
 from adapter.engines.treatment import is_current
-from adapter.engines.turnover import Markers
+from adapter.engines.turnover import TOTAL_OR_INTACT, Markers, says_kind
 from adapter.engines.wording import finding
 from adapter.knowledge.model import Knowledge
 from adapter.problems import ProblemCode
@@ -20,8 +20,10 @@ _NOT_READ = (Turnover.NOT_AVAILABLE, Turnover.UNUSABLE)
 _PROBLEM_CODES = frozenset(code.value for code in ProblemCode)
 
 
-def cautions_of(case: Case, turnover: Turnover, markers: Markers) -> Iterator[Finding]:
+def cautions_of(case: Case, turnover: Turnover, markers: Markers, open_gates: Sequence[str]) -> Iterator[Finding]:
     """One sentence per reason for doubt, about the person first, then the markers, the minerals and single results."""
+    if open_gates:
+        yield finding("gate-open", "caution.gate-open", case.knowledge, {"gates": ", ".join(open_gates)})
     words = (*_about_the_person(case), *_about_turnover(case, turnover, markers), *_about_minerals(case))
     yield from (caution(word, case.knowledge) for word in words)
     yield from _about_results(case)
@@ -47,7 +49,7 @@ def _about_the_person(case: Case) -> Iterator[str]:
     if _body_mass_indices_differ(case):
         yield "bmi-differs"
     if any(medicine.kind == "denosumab" and not is_current(medicine, profile.as_of) for medicine in case.medicines):
-        yield "denosumab-stopped"
+        yield "injection-stopped"
 
 
 def _about_turnover(case: Case, turnover: Turnover, markers: Markers) -> Iterator[str]:
@@ -83,7 +85,7 @@ def _about_results(case: Case) -> Iterator[Finding]:
     about: dict[str, list[MarkerResult]] = {}
     for result in (*case.profile.results.values(), *case.profile.dxa):
         for word in result.cautions:
-            if word not in _PROBLEM_CODES:
+            if word not in _PROBLEM_CODES and not (word == TOTAL_OR_INTACT and says_kind(result)):
                 about.setdefault(word, []).append(result)
     yield from (caution(word, case.knowledge, *results) for word, results in about.items())
 

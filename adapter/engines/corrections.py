@@ -12,7 +12,7 @@ from adapter.clinical.profile import PatientProfile
 from adapter.clinical.results import MarkerResult
 from adapter.clinical.values import Interval
 from adapter.engines.limits import limits_for
-from adapter.engines.spans import are_of_one_sample
+from adapter.engines.spans import are_of_one_sample, is_of_an_earlier_sample
 from adapter.engines.wording import shown
 from adapter.knowledge.model import Knowledge
 
@@ -44,12 +44,14 @@ class Calcium(msgspec.Struct, frozen=True):
 
 
 def calcium_of(profile: PatientProfile, knowledge: Knowledge) -> Calcium | None:
-    """The total calcium to be read: corrected by the laboratory, else corrected here, else uncorrected; never twice."""
-    reported = profile.results.get("calcium-corrected")
-    if reported is not None:
+    """The total calcium to be read: corrected by the laboratory, else corrected here, else uncorrected; never twice.
+
+    A total calcium of a later sample is read instead of a corrected one: an old result hides no critical value.
+    """
+    reported, total = profile.results.get("calcium-corrected"), profile.results.get("calcium")
+    if reported is not None and not _is_outdated_by(total, reported):
         limits = limits_for(reported, profile, knowledge)
         return Calcium(CalciumKind.REPORTED_CORRECTED, reported.value, (reported,), limits)
-    total = profile.results.get("calcium")
     if total is None:
         return None
     limits = limits_for(total, profile, knowledge)
@@ -61,8 +63,12 @@ def calcium_of(profile: PatientProfile, knowledge: Knowledge) -> Calcium | None:
 
 
 def ionized_calcium_of(profile: PatientProfile, knowledge: Knowledge) -> Calcium | None:
-    """The measured ionized calcium, where it came with limits to be read against; it wins over total calcium."""
+    """The measured ionized calcium, where it came with limits; it wins over total calcium, unless that is newer."""
     ionized = profile.results.get("calcium-ionized")
+    if ionized and any(
+        _is_outdated_by(profile.results.get(name), ionized) for name in ("calcium", "calcium-corrected")
+    ):
+        return None
     limits = limits_for(ionized, profile, knowledge) if ionized else None
     if ionized is None or limits is None:
         return None
@@ -146,3 +152,7 @@ def _sum(one: Interval, other: Interval) -> Interval:
     low = (one.low or Decimal(0)) + (other.low or Decimal(0))
     high = None if one.high is None or other.high is None else one.high + other.high
     return Interval(low, high, one.low_open or other.low_open, one.high_open or other.high_open)
+
+
+def _is_outdated_by(other: MarkerResult | None, result: MarkerResult) -> bool:
+    return other is not None and is_of_an_earlier_sample(result.effective, other.effective)

@@ -133,7 +133,11 @@ def _vitamin_d_flag(case: Case) -> Iterator[Finding]:
     if found is not None:
         value, results = found
         reading = read_against(value, threshold("vitamin-d", "deficient", case.profile, case.knowledge))
-        yield from _if_outside("V1", case, results, " + ".join(shown(result) for result in results), reading)
+        if reading.limits is not None and reading.is_low:
+            # Vitamin D raises calcium further: what made it high comes first.
+            kind = ".high-calcium" if calcium_is_high(case) else ""
+            text = " + ".join(shown(result) for result in results)
+            yield _flag("V1", case, results, text, reading.limits.text, kind=kind)
 
 
 def _hyperparathyroidism_flag(case: Case) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from adapter.clinical.results import MarkerResult
 from adapter.clinical.values import Interval
 from adapter.engines.answers import Answer, any_of
 from adapter.engines.precision import as_reported, rounded
+from adapter.engines.spans import is_of_an_earlier_sample
 from adapter.engines.treatment import is_current
 from adapter.engines.wording import shown
 from adapter.knowledge.model import Knowledge
@@ -43,9 +44,12 @@ class Kidney(msgspec.Struct, frozen=True):
         """The eGFR as computed here, or as it came."""
         if self.egfr is None or self.result is None:
             return ""
-        if self.computed and self.egfr.exact is not None:
+        if not self.computed:
+            return shown(self.result)
+        if self.egfr.exact is not None:
             return f"{self.egfr.exact:f} mL/min/1.73 m²"
-        return shown(self.result)
+        sign, bound = ("<", self.egfr.high) if self.egfr.high is not None else (">", self.egfr.low)
+        return f"{sign}{bound:f} mL/min/1.73 m²"
 
     def forbids_advice(self, knowledge: Knowledge) -> Answer:
         """Whether N6 holds: eGFR below the block, or severe disease on record."""
@@ -60,15 +64,15 @@ def kidney_of(profile: PatientProfile, knowledge: Knowledge) -> Kidney:
     """The eGFR to be used.
 
     A reported CKD-EPI 2021 that is no older than the creatinine is taken as it is. Any other reported eGFR (2009, MDRD)
-    gives way to one computed from creatinine, and is used where there is no creatinine.
+    gives way to one computed from a creatinine of its sample or a later one: kidneys that failed since are not hidden.
     """
     severe = any_of(is_current(factor, profile.as_of) for factor in profile.having(*_SEVERE_DISEASE))
     reported, creatinine = profile.results.get("egfr"), profile.results.get("creatinine")
-    if reported and creatinine and reported.code in _CODES_2021 and not _is_older(reported, creatinine):
+    if reported and creatinine and _outweighs(reported, creatinine):
         creatinine = None
     computed = _computed(creatinine, profile, knowledge)
     if computed is not None:
-        return Kidney(Interval.exactly(computed), creatinine, True, severe)
+        return Kidney(computed, creatinine, True, severe)
     return Kidney(as_reported(reported.value) if reported else None, reported, False, severe)
 
 
@@ -110,14 +114,22 @@ def kidney_scores(kidney: Kidney, profile: PatientProfile) -> list[Score]:
     ]
 
 
-def _computed(creatinine: MarkerResult | None, profile: PatientProfile, knowledge: Knowledge) -> Decimal | None:
+def _computed(creatinine: MarkerResult | None, profile: PatientProfile, knowledge: Knowledge) -> Interval | None:
+    """The eGFR to one decimal; of a bound the bound it means: creatinine above 500 umol/L is an eGFR below 10 or so."""
     sex, age = profile.patient.sex, profile.age
-    if creatinine is None or not creatinine.value.exact or age is None or age < knowledge.number("adult_age"):
+    if creatinine is None or age is None or age < knowledge.number("adult_age") or sex not in (Sex.FEMALE, Sex.MALE):
         return None
-    if sex not in (Sex.FEMALE, Sex.MALE):
-        return None
-    in_mg = creatinine.value.exact / knowledge.unit_factors["creatinine"]["mg/dL"].factor
-    return rounded(ckd_epi_2021(in_mg, age, sex))
+    factor, value = knowledge.unit_factors["creatinine"]["mg/dL"].factor, creatinine.value
+    # The more creatinine, the less filtration: the ends change places.
+    low, high = (rounded(ckd_epi_2021(end / factor, age, sex)) if end else None for end in (value.high, value.low))
+    return None if low is None and high is None else Interval(low, high, value.high_open, value.low_open)
+
+
+def _outweighs(reported: MarkerResult, creatinine: MarkerResult) -> bool:
+    """Whether the reported eGFR counts: by the equation of 2021 unless it is older, by another one if it is newer."""
+    if reported.code in _CODES_2021:
+        return not _is_older(reported, creatinine)
+    return is_of_an_earlier_sample(creatinine.effective, reported.effective)
 
 
 def _is_older(one: MarkerResult, other: MarkerResult) -> bool:

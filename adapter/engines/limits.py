@@ -5,6 +5,7 @@ The three are never mixed in one marker: the first authority that has limits for
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import msgspec
@@ -27,6 +28,8 @@ _SEXES = {
     "male": Sex.MALE, "248153007": Sex.MALE, "M": Sex.MALE,
 }  # fmt: skip
 _MENOPAUSE = {"post": Menopause.POST, "pre": Menopause.PRE}
+# Ranges without a type whose text says that they are not the normal one: to be acted on, aimed at, or of a medicine.
+_NOT_NORMAL = re.compile("critical|panic|alert|therap|treat|target|toxic|危急|警戒|治疗|目标|中毒", re.IGNORECASE)
 _YEARS = frozenset({"a", "years", "year", "yr"})
 
 
@@ -148,7 +151,7 @@ def _reported(asked: _Asked, knowledge: Knowledge) -> AppliedLimits | None:
 
 def _reported_range(given: ReferenceRange, asked: _Asked, knowledge: Knowledge) -> tuple[AppliedLimits, bool] | None:
     """One referenceRange as limits, and whether it names this patient's group; ``None`` where it cannot be used."""
-    if not _is_normal(given.type) or not _is_about(given, asked):
+    if not _is_normal(given.type) or _NOT_NORMAL.search(given.text) or not _is_about(given, asked):
         return None
     low, high = _amount(given.low, asked.marker, knowledge), _amount(given.high, asked.marker, knowledge)
     # "low or high or text" (obs-3); a range with an end we cannot read is not used at all.

@@ -12,9 +12,10 @@ from adapter.clinical.profile import PatientProfile
 from adapter.clinical.results import MarkerResult
 from adapter.clinical.time import ClinicalTime
 from adapter.engines.case import Case
+from adapter.engines.fractures import fractures
 from adapter.engines.limits import young_adult_limits
 from adapter.engines.precision import rounded
-from adapter.engines.spans import months_before
+from adapter.engines.spans import lies_within, months_before
 from adapter.engines.treatment import ANABOLIC, DUAL, began
 from adapter.engines.wording import day, shown
 from adapter.knowledge.model import Knowledge
@@ -35,6 +36,8 @@ class Response(StrEnum):
     ADEQUATE = "adequate"
     INADEQUATE = "inadequate"
     UNDETERMINED = "undetermined"
+    EARLY = "early"
+    FRACTURE = "fracture"
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -71,6 +74,8 @@ def course_of(case: Case) -> Course:
     profile, knowledge, start = case.profile, case.knowledge, began(case.medicines)
     changes = tuple(c for marker in _LEAST_CHANGES if start and (c := _change(marker, profile, start, knowledge)))
     kinds = {medicine.kind for medicine in case.medicines}
+    if any(_is_healing(case, result) for change in changes for result in (change.before, change.after)):
+        return Course(Response.FRACTURE, changes)
     # Formation up and resorption down at once, or one medicine after another: no table to read that by.
     if kinds.intersection(DUAL) or (kinds.intersection(ANABOLIC) and len(kinds) > 1):
         return Course(Response.UNDETERMINED, changes)
@@ -78,12 +83,30 @@ def course_of(case: Case) -> Course:
     said = {answer for answer in answers if answer is not None}
     if len(said) != 1:
         return Course(Response.UNDETERMINED, changes)
-    return Course(Response.ADEQUATE if said.pop() else Response.INADEQUATE, changes)
+    if said.pop():
+        return Course(Response.ADEQUATE, changes)
+    is_early = start is not None and any(_is_early(change, start, knowledge) for change in changes)
+    return Course(Response.EARLY if is_early else Response.INADEQUATE, changes)
+
+
+def _is_healing(case: Case, result: MarkerResult) -> bool:
+    """Whether a fracture was healing when the sample was taken ("never read as baseline within 12 months of one")."""
+    months, taken = int(case.knowledge.number("btm_fracture_block_months")), result.effective
+    if taken is None:
+        return False
+    dates = [fracture.since for fracture in fractures(case.profile) if fracture.since is not None]
+    return any(lies_within(date, months, taken.earliest) and date.earliest <= taken.latest for date in dates)
+
+
+def _is_early(change: Change, start: ClinicalTime, knowledge: Knowledge) -> bool:
+    """Whether the markers were taken before a response can be missed; one that is there already counts."""
+    months, taken = int(knowledge.number("response_months")), change.after.effective
+    return taken is not None and lies_within(start, months, taken.latest) is not False
 
 
 def _change(marker: str, profile: PatientProfile, start: ClinicalTime, knowledge: Knowledge) -> Change | None:
     after = profile.results.get(marker)
-    if after is None or not _is_comparable(after):
+    if after is None or not _is_comparable(after) or after.effective is None or after.effective.latest <= start.latest:
         return None
     before = _baseline(after, profile, start, knowledge)
     if before is None or not before.value.exact or after.value.exact is None:
@@ -124,15 +147,20 @@ def _responds(change: Change, kinds: set[str], profile: PatientProfile, knowledg
         # The reverse of antiresorptives, and read from P1NP alone.
         is_p1np = change.after.marker == "p1np"
         return change.amount > knowledge.number("anabolic_p1np_rise") if is_p1np else None
+    if change.percent >= _needed(change, knowledge):
+        # Low as it may be, a marker that rose under what holds it down did not change as expected.
+        return None
     return _fell_enough(change, knowledge) or _is_low_enough(change, profile, knowledge)
 
 
 def _fell_enough(change: Change, knowledge: Knowledge) -> bool:
-    """Whether a marker fell by its least significant change; for P1NP the general one suffices ("≥ 38 % or ≥ 30 %")."""
+    return -change.percent >= _needed(change, knowledge)
+
+
+def _needed(change: Change, knowledge: Knowledge) -> Decimal:
+    """The least significant change of the marker; for P1NP the general one suffices ("≥ 38 % or ≥ 30 %")."""
     needed = knowledge.number(_LEAST_CHANGES[change.after.marker])
-    if change.after.marker == "p1np":
-        needed = min(needed, knowledge.number("lsc_general"))
-    return -change.percent >= needed
+    return min(needed, knowledge.number("lsc_general")) if change.after.marker == "p1np" else needed
 
 
 def _is_low_enough(change: Change, profile: PatientProfile, knowledge: Knowledge) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from adapter.clinical.assessment import Finding, Turnover
+from adapter.clinical.assessment import Finding, Stratum, Turnover
 from adapter.clinical.results import MarkerResult, RiskFactor
 from adapter.engines.case import Case
 from adapter.engines.fractures import very_high_triggers
@@ -64,11 +64,21 @@ def turnover_sentence(case: Case, turnover: Turnover, markers: Markers) -> Findi
     return finding(f"T-{turnover}", f"finding.turnover.{turnover}", case.knowledge, values, markers.used)
 
 
-def plan_sentences(case: Case, plan: str, course: Course | None) -> Iterator[Finding]:
+def plan_sentences(case: Case, plan: str, course: Course | None, stratum: Stratum) -> Iterator[Finding]:
     """What the pathway suggests that the clinician consider; under treatment, with the changes it rests on."""
     if course is None:
-        yield finding(plan, f"plan.{plan}", case.knowledge)
+        # P12 asks for FRAX and a T-score, which were not made for the young.
+        age = case.profile.age
+        is_young = plan == "P12" and age is not None and age < case.knowledge.number("frax_age_low")
+        yield finding(plan, f"plan.{plan}.under-40" if is_young else f"plan.{plan}", case.knowledge)
         return
+    yield from _course_sentences(case, plan, course)
+    if stratum is Stratum.VERY_HIGH:
+        # As without treatment (P11): a fracture in spite of it is no reason to refer later.
+        yield finding(plan, f"plan.{plan}.very-high", case.knowledge)
+
+
+def _course_sentences(case: Case, plan: str, course: Course) -> Iterator[Finding]:
     values = {"changes": "; ".join(f"{_NAMES[c.after.marker]} {c.text}" for c in course.changes)}
     rests_on: list[MarkerResult | RiskFactor] = [*case.medicines]
     rests_on += [result for change in course.changes for result in (change.before, change.after)]

@@ -53,3 +53,8 @@ def are_of_one_sample(one: ClinicalTime | None, other: ClinicalTime | None, hour
         return False
     latest, earliest = max(one.latest, other.latest), min(one.earliest, other.earliest)
     return one.day == other.day or (latest - earliest) <= timedelta(hours=hours)
+
+
+def is_of_an_earlier_sample(one: ClinicalTime | None, other: ClinicalTime | None) -> bool:
+    """Whether one result is certainly older than the other, and not of the same sample."""
+    return bool(one and other and one.is_before(other)) and not are_of_one_sample(one, other)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -25,7 +25,7 @@ FORMATION = ("p1np", "bone-alp")
 MARKERS = (*FORMATION, *RESORPTION)
 # "OC, total ALP never open the gate"; they are called low or high only where the others are.
 ALL_MARKERS = (*MARKERS, "osteocalcin", "alp", "bone-alp-activity", "tracp", "tracp-5b", "urine-ctx-creatinine")
-_TOTAL_OR_INTACT = "total-intact-unknown"
+TOTAL_OR_INTACT = "total-intact-unknown"
 # What raises or lowers the markers without saying anything about osteoporosis: caution word by kind of factor.
 _DOUBTS = {
     "chronic-liver-disease": "liver-disease",
@@ -62,10 +62,9 @@ class Markers(msgspec.Struct, frozen=True):
 def markers_of(case: Case) -> Markers:
     """Choose one usable marker of resorption and one of formation, and read each against its limits."""
     profile, kidney, knowledge = case.profile, case.kidney, case.knowledge
-    refused = _refusals(profile)
+    refused = tuple(_refusals(profile, kidney, knowledge))
     aside = {problem.where for problem in refused}
     usable = [result for name in MARKERS if (result := profile.results.get(name)) and result.where not in aside]
-    usable = [result for result in usable if not _may_be_retained(result, kidney, knowledge)]
     resorption = next((result for result in usable if result.marker in RESORPTION), None)
     formation = next((result for result in usable if result.marker in FORMATION), None)
     reads = [_read(result, profile, knowledge) for result in (resorption, formation)]
@@ -127,20 +126,29 @@ def _from_one(markers: Markers) -> Turnover:
     return Turnover.NORMAL if reads.letter == "N" else Turnover.UNDETERMINED
 
 
-def _refusals(profile: PatientProfile) -> tuple[Problem, ...]:
-    """'Fasting explicitly false → CTX unusable'."""
-    ctx = profile.results.get("ctx")
-    if ctx is None or ctx.fasting is not False:
-        return ()
-    what = "the sample was not taken fasting, which lowers CTX"
-    return (Problem(ProblemCode.NOT_FASTING, ctx.where, what, resource=ctx.resource, severity=Severity.WARNING),)
+def _refusals(profile: PatientProfile, kidney: Kidney, knowledge: Knowledge) -> Iterator[Problem]:
+    """'Fasting explicitly false → CTX unusable'; and P1NP that the kidneys may hold back."""
+    ctx, p1np = profile.results.get("ctx"), profile.results.get("p1np")
+    if ctx is not None and ctx.fasting is False:
+        yield _refusal(ctx, ProblemCode.NOT_FASTING, "the sample was not taken fasting, which lowers CTX")
+    if p1np and not kidney.forbids_advice(knowledge) and _may_be_retained(p1np, kidney, knowledge):
+        what = "total or intact P1NP is not stated, and with reduced kidney function total P1NP is retained"
+        yield _refusal(p1np, ProblemCode.KIND_UNCLEAR, what)
+
+
+def _refusal(result: MarkerResult, code: ProblemCode, what: str) -> Problem:
+    return Problem(code, result.where, what, resource=result.resource, severity=Severity.WARNING)
+
+
+def says_kind(result: MarkerResult) -> bool:
+    """Whether method, device or laboratory say that P1NP is the total or the intact one."""
+    return any(word in result.assay.lower() for word in ("total", "intact"))
 
 
 def _may_be_retained(result: MarkerResult, kidney: Kidney, knowledge: Knowledge) -> bool:
     """P1NP of unknown kind cannot be used when eGFR is (or may be) reduced: total P1NP is retained, intact is not."""
     # "LOINC does not separate total from intact P1NP: read method/device/text".
-    says_kind = any(word in result.assay.lower() for word in ("total", "intact"))
-    unknown_kind = _TOTAL_OR_INTACT in result.cautions and not says_kind
+    unknown_kind = TOTAL_OR_INTACT in result.cautions and not says_kind(result)
     return unknown_kind and kidney.is_below(knowledge.number("egfr_caution")) is not False
 
 

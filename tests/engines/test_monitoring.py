@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.engines.building import assessed, ctx, factor, p1np, result, sentence, t, used, woman, words
+from tests.engines.building import assessed, ctx, factor, fracture, p1np, result, sentence, t, used, woman, words
 
 START, BEFORE = "2025-12-05", "2025-12-01"
 ALENDRONATE = factor("antiresorptive", since=START)
@@ -134,3 +134,35 @@ def test_two_ways_at_once_have_no_table(treated: list[Any]) -> None:
 def test_fasting_not_said_is_a_doubt_here_too_and_limits_are_not() -> None:
     answer = assessed(woman(69, ctx("180", fasting=None), ALENDRONATE, history=[ctx_baseline("610")]))
     assert words(answer) == {"fasting-unknown"}
+
+
+def test_a_result_from_before_treatment_is_no_response_to_it() -> None:
+    assert response(baseline("74"), before=[]) == "undetermined"
+
+
+@pytest.mark.parametrize(("after", "answer"), [("72", "early"), ("40", "adequate")])
+def test_soon_after_the_beginning_no_response_is_called_inadequate(after: str, answer: str) -> None:
+    treated = factor("antiresorptive", since="2026-05-01")
+    assert response(p1np(after), before=[baseline("74", on="2026-04-20")], treated=treated) == answer
+
+
+def test_a_marker_that_rose_did_not_change_as_expected_however_low_it_is() -> None:
+    assert response(p1np("34"), before=[baseline("10")]) not in ("adequate", "inadequate")
+
+
+@pytest.mark.parametrize("broken", ["2025-11-01", "2026-04-01", "2024-12-20"])
+def test_a_healing_fracture_is_not_read_as_a_response(broken: str) -> None:
+    given = [ALENDRONATE, fracture("other", since=broken, fragility=False)]
+    assert response(p1np("40"), before=[baseline("120")], treated=given) == "fracture"
+
+
+def test_an_old_fracture_does_not_keep_the_response_from_being_told() -> None:
+    given = [ALENDRONATE, fracture("hip", since="2020-03-01")]
+    assert response(p1np("40"), before=[baseline("120")], treated=given) == "adequate"
+
+
+def test_very_high_risk_under_treatment_is_referred_as_without() -> None:
+    answer = assessed(woman(69, t("-3.4"), p1np("40"), ALENDRONATE, history=[baseline("120")]))
+    assert [f.text_key for f in answer.findings if f.rule == "P13"] == ["plan.P13.adequate", "plan.P13.very-high"]
+    high = assessed(woman(69, t("-2.6"), p1np("40"), ALENDRONATE, history=[baseline("120")]))
+    assert [f.text_key for f in high.findings if f.rule == "P13"] == ["plan.P13.adequate"]

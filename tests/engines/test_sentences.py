@@ -25,13 +25,29 @@ def keys() -> set[str]:
     found |= {f"gate.N{number}" for number in range(1, 11)}
     found |= {f"plan.P{number}" for number in range(1, 13)}
     found |= {f"plan.P13.{response}" for response in Response} | {"plan.P13", "plan.P13.anabolic"}
+    found |= {"plan.P12.under-40", "plan.P13.very-high", "caution.gate-open"}
     found |= {f"finding.turnover.{state}" for state in Turnover} | {f"turnover.{state}" for state in Turnover}
     found |= {f"stratum.{stratum}" for stratum in Stratum}
-    flags = ("U1", "U2", "U3", "C1", "C1.uncorrected", "C2", "C3", "V1", "H1", "E1", "L1", "K1", "X1")
+    flags = (
+        "U1",
+        "U2",
+        "U3",
+        "C1",
+        "C1.uncorrected",
+        "C2",
+        "C3",
+        "V1",
+        "V1.high-calcium",
+        "H1",
+        "E1",
+        "L1",
+        "K1",
+        "X1",
+    )
     found |= {f"flag.{flag}" for flag in (*flags, "critical-calcium", "critical-phosphate")}
     found |= {f"caveat.osta-{category}" for category in ("low", "medium", "high")} | {"caution.more-severe-row-open"}
     words = ["fasting-unknown", "kidney-function-reduced", "fallback-limits", "osteoporosis-recorded", "low-z-score"]
-    words += ["bmi-differs", "denosumab-stopped", "menopause-assumed", "age-beyond-frax", "one-marker-only"]
+    words += ["bmi-differs", "injection-stopped", "menopause-assumed", "age-beyond-frax", "one-marker-only"]
     words += ["look-for-cause", "high-calcium-low-pth", "vitamin-d-open", "collection-unproven", "thiazide"]
     words += ["liver-disease", "hyperthyroidism", "immobilisation", "recent-surgery", "aromatase-inhibitor"]
     return found | {f"caution.{word}" for word in (*words, "anticonvulsant")}

@@ -40,7 +40,7 @@ def every_assessment() -> Iterator[Assessment]:
     """One assessment for every stratum and plan, the turnover states in turn."""
     turnovers = list(Turnover)
     for index, (stratum, plan) in enumerate(product(Stratum, PLANS)):
-        findings = () if plan is None else (Finding(rule=plan, text_key=f"plan.{plan}"),)
+        findings = () if plan is None else (Finding(rule=plan, text_key=f"plan.{plan}", values={"changes": "–"}),)
         yield assessment(
             stratum=stratum,
             turnover=turnovers[index % len(turnovers)],
