@@ -16,7 +16,7 @@ from adapter.fhir.plain_shapes import ReadEntry
 from adapter.problems import Problem, ProblemCode, Severity
 
 _BUNDLE = b'"Bundle"'
-_CHUNK = 65536
+_LINES_AT_ONCE = 32
 _NOTHING = msgspec.Raw(b"null")
 _NDJSON = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -60,16 +60,30 @@ def _is_ndjson(data: bytes, name: str) -> bool:
 def _of_lines(data: bytes, name: str, *, carefully: bool) -> list[Entry]:
     """The entries of NDJSON, chunk by chunk, so that what one line needs besides lies where another's just was."""
     found: list[Entry] = []
-    begin, number = 0, 1
-    while begin < len(data):
-        end = data.find(b"\n", begin + _CHUNK) + 1 or len(data)
-        lines = data[begin:end].removesuffix(b"\n").split(b"\n")
+    number = 1
+    for lines in _chunks(data):
         plain = [None] * len(lines) if carefully else plain_observations(lines)
-        for line, (raw, read) in enumerate(zip(lines, plain, strict=True), number):
-            where = f"{name}:{line}"
-            found += of_line(raw, where, carefully=carefully) if read is None else [holding_plain(where, read)]
-        begin, number = end, number + len(lines)
+        for raw, read in zip(lines, plain, strict=True):
+            where = f"{name}:{number}"
+            if read is None:
+                found += of_line(bytes(raw), where, carefully=carefully)
+            else:
+                found.append(holding_plain(where, read))
+            number += 1
     return found
+
+
+def _chunks(data: bytes) -> Iterator[list[memoryview]]:
+    """The lines, some at a time, none of them copied."""
+    view, begin = memoryview(data), 0
+    while begin < len(data):
+        lines: list[memoryview] = []
+        while begin < len(data) and len(lines) < _LINES_AT_ONCE:
+            end = data.find(b"\n", begin)
+            end = len(data) if end < 0 else end
+            lines.append(view[begin:end])
+            begin = end + 1
+        yield lines
 
 
 def of_line(line: bytes, where: str, *, carefully: bool = False) -> Iterator[Entry]:

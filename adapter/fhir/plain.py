@@ -25,10 +25,9 @@ from adapter.fhir.datatypes import concept_of, name_of, quantity_of
 from adapter.fhir.decoding import decode
 from adapter.fhir.element import Element
 from adapter.fhir.observations import codings_of_interpretation, ranges_of
-from adapter.fhir.plain_shapes import ENCODER, NO_META, PlainObservation, ReadBundle, ReadObservation
+from adapter.fhir.plain_shapes import ENCODER, NO_META, JsonBytes, PlainObservation, ReadBundle, ReadObservation
 from adapter.problems import ProblemCode
 
-_Raw = msgspec.Raw
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?")
 _STATUSES = frozenset({"final", "amended", "corrected"})
 # A profile of the specification that names a version proves a release (see detection).
@@ -47,7 +46,7 @@ def plain_observation(raw: bytes) -> PlainObservation | None:
     return plain_observations([raw])[0]
 
 
-def plain_observations(raws: Sequence[bytes | _Raw]) -> list[PlainObservation | None]:
+def plain_observations(raws: Sequence[JsonBytes]) -> list[PlainObservation | None]:
     """For each of several JSON values the Observation in it, if its bytes prove that nothing needs the careful lane."""
     read = [_read(raw) for raw in raws]
     found = [(raw, each) for raw, each in zip(raws, read, strict=True) if each is not None]
@@ -81,14 +80,14 @@ def _holds_nul(written: bytes) -> bool:
     return b"\\" in written and b"\\u0000" in written
 
 
-def _read(raw: bytes | _Raw) -> ReadObservation | None:
+def _read(raw: JsonBytes) -> ReadObservation | None:
     try:
         return _DECODER.decode(raw)
     except NO_JSON:
         return None
 
 
-def _plain(read: ReadObservation, raw: bytes | _Raw, written: bytes, begin: int) -> PlainObservation | None:
+def _plain(read: ReadObservation, raw: JsonBytes, written: bytes, begin: int) -> PlainObservation | None:
     digits, meta, subject = bytes(read.valueQuantity.value), read.meta or NO_META, read.subject.reference
     # Nothing but texts stands before it, and in a text its quotation marks would be escaped.
     behind = written.index(_NUMBER_BEGINS, begin) + len(_NUMBER_BEGINS) + len(digits)

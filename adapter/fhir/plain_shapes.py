@@ -15,6 +15,7 @@ from adapter.clinical.time import ClinicalTime
 
 _Raw = msgspec.Raw
 _NOT_GIVEN = _Raw()
+JsonBytes = bytes | memoryview | _Raw
 ENCODER = msgspec.json.Encoder()
 
 
@@ -164,7 +165,7 @@ class PlainObservation(msgspec.Struct, frozen=True, gc=False):
     issued: str
     last_updated: str
     identifiers: tuple[str, ...]
-    raw: bytes | _Raw
+    raw: JsonBytes
 
     def result(self, where: str, resource: str, patient: str) -> LabResult:
         """The result it reports.
