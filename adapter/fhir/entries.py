@@ -16,6 +16,8 @@ from adapter.fhir.plain_shapes import ReadEntry
 from adapter.problems import Problem, ProblemCode, Severity
 
 _BUNDLE = b'"Bundle"'
+_HEAD = b'{"resourceType":"Bundle"'
+# So few that what one of them needs lies where that of another just was.
 _LINES_AT_ONCE = 32
 _NOTHING = msgspec.Raw(b"null")
 _NDJSON = (".ndjson", ".jsonl", ".ndjson.gz", ".jsonl.gz")
@@ -101,13 +103,13 @@ def of_line(line: bytes, where: str, *, carefully: bool = False) -> Iterator[Ent
 def _of_bytes(data: bytes, where: str, *, carefully: bool) -> Iterator[Entry]:
     """The entries of one JSON document. A Bundle is opened without decoding it, so that a bad entry costs no other."""
     compact = compacted(data)
+    plain = None if carefully or compact.startswith(_HEAD) else plain_observation(compact)
+    if plain is not None:
+        yield holding_plain(where, plain)
+        return
     opened = None if carefully else opened_bundle(compact)
     if opened is not None:
         yield from _of_bundle({"type": opened.type}, opened.entry, f"{where}#Bundle")
-        return
-    plain = None if carefully else plain_observation(compact)
-    if plain is not None:
-        yield holding_plain(where, plain)
         return
     parts = unique_parts(compact)
     items = items_of(parts["entry"]) if parts and "entry" in parts else None

@@ -41,9 +41,13 @@ _DECODER = msgspec.json.Decoder(ReadObservation)
 _BUNDLE = msgspec.json.Decoder(ReadBundle)
 
 
-def plain_observation(raw: bytes) -> PlainObservation | None:
+def plain_observation(raw: JsonBytes) -> PlainObservation | None:
     """The Observation in these bytes, if they prove that nothing in it needs the careful lane."""
-    return plain_observations([raw])[0]
+    read = _read(raw)
+    written = b"" if read is None else ENCODER.encode(read)
+    if read is None or len(written) != len(raw) or _holds_nul(written):
+        return None
+    return _plain(read, raw, written, 0)
 
 
 def plain_observations(raws: Sequence[JsonBytes]) -> list[PlainObservation | None]:
@@ -53,7 +57,7 @@ def plain_observations(raws: Sequence[JsonBytes]) -> list[PlainObservation | Non
     written = ENCODER.encode([each for _, each in found])
     if len(written) != sum([len(raw) + 1 for raw, _ in found]) + (1 if found else 2) or _holds_nul(written):
         # None of them has grown, so all are proved if together they are as long; else each is asked alone.
-        return [None] if len(raws) == 1 else [each for raw in raws for each in plain_observations([raw])]
+        return [plain_observation(raw) for raw in raws]
     plain: list[PlainObservation | None] = []
     begin = 1
     for raw, each in zip(raws, read, strict=True):
