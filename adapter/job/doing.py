@@ -13,14 +13,13 @@ from adapter.errors import ServerError
 from adapter.fhir.amending import superseding
 from adapter.fhir.releases import Release
 from adapter.fhir.validation import validate
-from adapter.fhir_server.capabilities import Capabilities
 from adapter.fhir_server.client import FhirServer
 from adapter.fhir_server.writing_back import write_back
 from adapter.fhir_server.writing_back_ways import Habits
-from adapter.job.asking import known_codes, not_asked, said_by
+from adapter.job.asking import known_codes
 from adapter.job.earlier import Earlier, standing_reference
 from adapter.job.endings import Done, Ending
-from adapter.job.fetching import Fetched, fetch_patient
+from adapter.job.fetching import Fetched, Fetcher
 from adapter.knowledge.model import Knowledge
 from adapter.ledger.entries import GIVEN_UP, Entry, State
 from adapter.ledger.ledger import Ledger
@@ -75,7 +74,7 @@ class Job:
         """
         self.server, self.ledger, self.codes = server, ledger, known_codes(knowledge)
         self._knowledge, self._choices, self._as_of = knowledge, choices, as_of
-        self._habits = Habits()
+        self._fetcher, self._habits = Fetcher(server, self.codes), Habits()
 
     def assess_and_write(self, patient: str) -> Done:
         """Fetch, assess and write one patient; what goes wrong at the server is said, and costs no other.
@@ -118,16 +117,8 @@ class Job:
 
     @property
     def not_offered(self) -> tuple[str, ...]:
-        """The types of context that the server does not offer, as far as it was asked: nothing they say is known."""
-        said = self._habits.capabilities
-        return tuple(not_asked(said.types)) if said else ()
-
-    @property
-    def _capabilities(self) -> Capabilities:
-        """What the server says of itself; asked once, also where the answer is that it says nothing."""
-        if self._habits.capabilities is None:
-            self._habits.capabilities = said_by(self.server)
-        return self._habits.capabilities
+        """The types of context that the server does not offer: nothing they say is known of anybody."""
+        return self._fetcher.not_offered
 
     @property
     def _owner(self) -> str:
@@ -139,7 +130,7 @@ class Job:
 
     def _tried(self, patient: str) -> Done:
         try:
-            return self._fetched(patient, fetch_patient(self.server, patient, self.codes, self._capabilities.types))
+            return self._fetched(patient, self._fetcher.fetch(patient))
         except ServerError as error:
             return Done(patient=patient, ending=Ending.FAILED, reason=error.code, may_retry=error.may_retry)
 
@@ -256,7 +247,9 @@ class Job:
 
     def _options(self) -> Options:
         options = self._choices.options
-        return options if options.release else msgspec.structs.replace(options, release=self._capabilities.release)
+        return (
+            options if options.release else msgspec.structs.replace(options, release=self._fetcher.capabilities.release)
+        )
 
 
 def _is_ambiguous(outcome: Outcome) -> bool:

@@ -27,6 +27,7 @@ from adapter.fhir_server.client import FhirServer
 MANIFEST = "manifest.json"
 # Where the status URL is kept until everything is here; its name is none that a reader of exports looks for.
 _STATE = ".export-state"
+_DONE = ".export-done"
 
 
 class _State(msgspec.Struct):
@@ -58,8 +59,22 @@ class Fetched(msgspec.Struct, frozen=True, kw_only=True):
         return not self.refused and not self.server_errors
 
 
+class _Done(msgspec.Struct):
+    """What was asked for, and what came of it."""
+
+    base: str
+    export: Export
+    home: Fetched
+
+
 def fetch_export(
-    server: FhirServer, export: Export, folder: Path, *, seconds: float, tell: Callable[[str], None]
+    server: FhirServer,
+    export: Export,
+    folder: Path,
+    *,
+    seconds: float,
+    tell: Callable[[str], None],
+    may_be_done: bool = False,
 ) -> Fetched:
     """Export into a folder: files named by type and number, and a ``manifest.json`` that names them.
 
@@ -69,12 +84,15 @@ def fetch_export(
         folder: Where to; one that holds another export is refused, one that holds this export's beginning is resumed.
         seconds: How long the server may take to prepare.
         tell: Called with a line of progress.
+        may_be_done: Take what the folder holds, if it is this very export, brought home before.
 
     Raises:
         OutputRefused: The folder holds something else.
         ServerError: The server exports nothing, or failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    if may_be_done and (done := _done(server, export, folder)) is not None:
+        return done
     state = _begun(server, export, folder)
     try:
         manifest = waited_for(server, state.status_url, seconds=seconds, tell=tell)
@@ -86,20 +104,22 @@ def fetch_export(
         abandon(server, folder)
         raise
     fetched, refused = _files(server, state, manifest, folder, tell)
-    _write(folder / MANIFEST, _own_manifest(manifest, fetched))
-    (folder / _STATE).unlink()
-    finished(server, state.status_url)
     errors = [told for name in fetched if name.startswith("error.") for told in errors_in((folder / name).read_bytes())]
     resources: dict[str, int] = {}
     for file, count in fetched.values():
         if file.kind == "output":
             resources[file.type] = resources.get(file.type, 0) + count
-    return Fetched(
+    home = Fetched(
         transaction_time=manifest.transaction_time,
         resources=resources,
         refused=tuple(refused),
         server_errors=tuple(errors),
     )
+    _write(folder / MANIFEST, _own_manifest(manifest, fetched))
+    _write(folder / _DONE, msgspec.json.encode(_Done(state.base, export, home)))
+    (folder / _STATE).unlink()
+    finished(server, state.status_url)
+    return home
 
 
 def abandon(server: FhirServer, folder: Path) -> None:
@@ -108,6 +128,15 @@ def abandon(server: FhirServer, folder: Path) -> None:
     if state is not None:
         finished(server, state.status_url)
         (folder / _STATE).unlink(missing_ok=True)
+
+
+def _done(server: FhirServer, export: Export, folder: Path) -> Fetched | None:
+    """What was brought home before, if it was the same export."""
+    try:
+        done = msgspec.json.decode((folder / _DONE).read_bytes(), type=_Done)
+    except FileNotFoundError:
+        return None
+    return done.home if (done.base, done.export) == (server.base, export) else None
 
 
 def _begun(server: FhirServer, export: Export, folder: Path) -> _State:

@@ -10,10 +10,12 @@ import msgspec
 from adapter.errors import ServerError
 from adapter.fhir.reading import Source
 from adapter.fhir.references import literal
+from adapter.fhir_server.capabilities import Capabilities
 from adapter.fhir_server.client import FhirServer
 from adapter.fhir_server.searching import Found
 from adapter.job.answers import Delivered, as_page, bases, delivered, single, undelivered
-from adapter.job.asking import Offers, Question, is_offered, questions
+from adapter.job.asking import Offers, Question, is_offered, not_asked, questions, said_by
+from adapter.job.batching import at_once, path_of, whole_answer
 from adapter.problems import ProblemCode
 
 # Panels within panels: what a member of a member leads to is read, and no deeper.
@@ -45,28 +47,68 @@ class Fetched(msgspec.Struct, frozen=True):
         return not self.shortfalls
 
 
-def fetch_patient(server: FhirServer, patient: str, codes: Sequence[str], offers: Offers) -> Fetched:
-    """What the assessment of a patient needs.
+class Fetcher:
+    """Fetches patients of one server; safe for threads."""
 
-    Args:
-        server: Where from.
-        patient: ``Patient/1``.
-        codes: What ``known_codes`` gave.
-        offers: By resource type, what the server says it can do.
+    def __init__(self, server: FhirServer, codes: Sequence[str]) -> None:
+        """Take where from, and what ``known_codes`` gave."""
+        self._server, self._codes = server, codes
+        self._said: Capabilities | None = None
+        self._refuses_batches = False
 
-    Raises:
-        ServerError: The server cannot be reached, or refuses us altogether.
-    """
-    person = server.read(patient)
-    if person is None:
-        return Fetched(found=False)
-    inquiry = _Inquiry(server, patient)
-    inquiry.keep("Patient", [single(person.body)])
-    for question in questions(patient, codes, offers):
-        inquiry.ask(question)
-    inquiry.follow(offers)
-    inquiry.identify()
-    return inquiry.answer()
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the server says of itself; asked once, also where the answer is that it says nothing."""
+        if self._said is None:
+            self._said = said_by(self._server)
+        return self._said
+
+    @property
+    def not_offered(self) -> tuple[str, ...]:
+        """The types of context that the server does not offer, as far as it was asked: nothing they say is known."""
+        return tuple(not_asked(self._said.types)) if self._said else ()
+
+    def fetch(self, patient: str) -> Fetched:
+        """What the assessment of a patient needs.
+
+        Args:
+            patient: ``Patient/1``.
+
+        Raises:
+            ServerError: The server cannot be reached, or refuses us altogether.
+        """
+        offers = self.capabilities.types
+        first, *others = questions(patient, self._codes, offers)
+        inquiry = _Inquiry(self._server, patient)
+        left = self._at_once(inquiry, patient, others) if self.capabilities.batch else others
+        if not inquiry.is_begun:
+            person = self._server.read(patient)
+            if person is None:
+                return Fetched(found=False)
+            inquiry.keep("Patient", [single(person.body)])
+        # By itself: with all its codes it is posted, so that no address grows too long.
+        for question in (first, *left):
+            inquiry.ask(question)
+        inquiry.follow(offers)
+        inquiry.identify()
+        return inquiry.answer()
+
+    def _at_once(self, inquiry: _Inquiry, patient: str, asked: list[Question]) -> list[Question]:
+        """Ask for the patient and her context in one request; gives back what has to be asked alone all the same."""
+        if self._refuses_batches:
+            return asked
+        paths = [patient, *(path_of(each, page_size=self._server.limits.page_size) for each in asked)]
+        parts = at_once(self._server, paths)
+        if parts is None:
+            self._refuses_batches = True
+            return asked
+        person, *answers = parts
+        if person.status != 200:
+            return asked
+        inquiry.keep("Patient", [single(person.body)])
+        pages = [whole_answer(question, part) for question, part in zip(asked, answers, strict=True)]
+        inquiry.take([page for page in pages if page is not None])
+        return [question for question, page in zip(asked, pages, strict=True) if page is None]
 
 
 class _Inquiry:
@@ -77,6 +119,11 @@ class _Inquiry:
         self._patient = patient
         self._pages: list[tuple[Source, list[Delivered]]] = []
         self._shortfalls: list[str] = []
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether the patient has come."""
+        return bool(self._pages)
 
     def keep(self, name: str, entries: list[Delivered]) -> None:
         """Take in resources that came without a page around them."""
@@ -92,6 +139,15 @@ class _Inquiry:
             self._shortfalls.append(_word(question.resource_type, error.code))
             return
         self._take(question.resource_type, found)
+
+    def take(self, pages: Sequence[Source]) -> None:
+        """Take in pages of answers."""
+        for page in pages:
+            entries = delivered(page)
+            if entries is None:
+                self._shortfalls.append(_word(page.name.partition("?")[0], "unexpected-content"))
+            else:
+                self._pages.append((page, entries))
 
     def follow(self, offers: Offers) -> None:
         """Ask for what the answers lead to and do not hold: samples, members of panels, medicines."""
@@ -144,12 +200,7 @@ class _Inquiry:
     def _take(self, name: str, found: Found) -> None:
         if not found.complete:
             self._shortfalls.append(_word(name, ProblemCode.SEARCH_INCOMPLETE))
-        for page in found.pages:
-            entries = delivered(page)
-            if entries is None:
-                self._shortfalls.append(_word(name, "unexpected-content"))
-            else:
-                self._pages.append((page, entries))
+        self.take(found.pages)
 
     def _belongs(self, entry: Delivered, own: frozenset[str]) -> bool:
         """Whether an entry may be the patient's: it says so, or it names nobody, and the pipeline judges it."""

@@ -22,7 +22,9 @@ LISTED = (
 _URN = re.compile(r'"reference":"(urn:uuid:[0-9a-f-]+)"')
 
 
-def statement(*types: str, includes: Iterable[str] = (), parameters: Iterable[str] = ("identifier",)) -> Json:
+def statement(
+    *types: str, includes: Iterable[str] = (), parameters: Iterable[str] = ("identifier",), batch: bool = False
+) -> Json:
     """A CapabilityStatement that lists these types, all with the same includes and parameters."""
     named = ["patient", "code", "_id", *parameters]
     resource = {
@@ -34,7 +36,7 @@ def statement(*types: str, includes: Iterable[str] = (), parameters: Iterable[st
     }
     rest = {
         "mode": "server",
-        "interaction": [{"code": "transaction"}],
+        "interaction": [{"code": "transaction"}, *([{"code": "batch"}] if batch else [])],
         "resource": [{"type": name, **resource} for name in types or LISTED],
     }
     return {"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1", "rest": [rest]}
@@ -53,6 +55,7 @@ class Hospital:
         adds: Entries that every search of a type gives too, whatever was asked.
         before: Called with each request before it is looked at; may raise, as a crash would.
         after: Called with each request after it was carried out.
+        answers_batch: Changes the answer to a batch.
         keeps_ids: A create keeps the id it was sent, where that is free.
         sent: Every request so far.
         clock: The moment of each change, counted up.
@@ -66,6 +69,7 @@ class Hospital:
     adds: dict[str, list[Json]] = field(default_factory=dict)
     before: Callable[[Request], None] = lambda request: None
     after: Callable[[Request], None] = lambda request: None
+    answers_batch: Callable[[bytes], bytes] = lambda body: body
     keeps_ids: bool = False
     sent: list[Request] = field(default_factory=list)
     held: dict[str, Json] = field(default_factory=dict)
@@ -108,7 +112,8 @@ class Hospital:
         if kind == "metadata":
             return _ok(self.metadata) if self.metadata else Response(404, {}, b"")
         if not kind:
-            return self._transaction(decode(request.body, where="transaction"))
+            bundle: Any = decode(request.body, where="bundle")
+            return self._transaction(bundle) if bundle["type"] == "transaction" else self._batch(bundle)
         if request.method == "PUT":
             return self._put(request, f"{kind}/{rest}")
         if request.method == "POST" and not rest:
@@ -149,6 +154,15 @@ class Hospital:
         own = resource["id"] if self.keeps_ids else f"s{len(self.held) + 1}"
         self.hold({**resource, "id": own})
         return next(reversed(self.held.values()))
+
+    def _batch(self, bundle: Any) -> Response:
+        answers = []
+        for entry in bundle["entry"]:
+            answer = self._answer(Request("GET", f"{BASE}/{entry['request']['url']}"))
+            resource = {"resource": decode(answer.body, where="part")} if answer.body else {}
+            answers.append({**resource, "response": {"status": f"{answer.status} so"}})
+        answer = _ok({"resourceType": "Bundle", "type": "batch-response", "entry": answers})
+        return Response(answer.status, answer.headers, self.answers_batch(answer.body))
 
     def _transaction(self, bundle: Any) -> Response:
         places: dict[str, str] = {}

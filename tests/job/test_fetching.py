@@ -10,8 +10,8 @@ import pytest
 from adapter.clinical.results import MarkerResult
 from adapter.errors import ServerError
 from adapter.fhir.decoding import encode
-from adapter.job.asking import known_codes, said_by
-from adapter.job.fetching import Fetched, fetch_patient
+from adapter.job.asking import known_codes
+from adapter.job.fetching import Fetched, Fetcher
 from adapter.pipeline import Options, PatientOutcome, assess_sources
 from tests.job.building import AS_OF, KNOWLEDGE, PATIENT, hospital_with, journey, server_of
 from tests.job.hospital import BASE, Hospital, statement, unreachable
@@ -20,8 +20,7 @@ CODES = known_codes(KNOWLEDGE)
 
 
 def fetched(hospital: Hospital) -> Fetched:
-    server = server_of(hospital)
-    return fetch_patient(server, PATIENT, CODES, said_by(server).types)
+    return Fetcher(server_of(hospital), CODES).fetch(PATIENT)
 
 
 def assessed(found: Fetched) -> PatientOutcome:
@@ -182,3 +181,45 @@ def test_one_broken_entry_costs_no_other() -> None:
     found = fetched(hospital)
     assert found.complete
     assert assessed(found).assessment.stratum == "moderate"
+
+
+def test_a_server_that_takes_a_batch_is_asked_for_all_context_in_one_request() -> None:
+    hospital = hospital_with(metadata=statement(batch=True))
+    found = fetched(hospital)
+    assert found.complete
+    assert set(found.held) == set(fetched(hospital_with()).held)
+    asked = ["GET metadata", "POST ", "POST Observation/_search", "GET Specimen"]
+    assert hospital.asked() == asked
+
+
+def test_what_a_batch_does_not_answer_whole_is_asked_for_alone() -> None:
+    """A1.18: "each entry's status is inspected"; a part with more pages is none either"""
+    hospital = hospital_with("very-high-two-fragility-fractures", metadata=statement(batch=True), page_size=1)
+    hospital.refuses["Procedure"] = 403
+    found = fetched(hospital)
+    assert found.shortfalls == ("procedure-http-403",)
+    assert [each for each in found.held if each.startswith("Condition/")] == [
+        f"Condition/{each['id']}" for each in hospital.all("Condition")
+    ]
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 413, 501])
+def test_a_server_that_lists_batches_and_takes_none_is_asked_one_by_one(status: int) -> None:
+    hospital = hospital_with(metadata=statement(batch=True), refuses={"": status})
+    fetcher = Fetcher(server_of(hospital), CODES)
+    for _ in range(2):
+        assert fetcher.fetch(PATIENT).complete
+    assert hospital.asked().count("POST ") == 1
+
+
+@pytest.mark.parametrize("answer", [b"{}", b"no JSON", b'{"type":"batch-response","entry":[]}'])
+def test_an_answer_to_a_batch_that_does_not_fit_is_not_believed(answer: bytes) -> None:
+    hospital = hospital_with(metadata=statement(batch=True))
+    hospital.answers_batch = lambda _: answer
+    found = fetched(hospital)
+    assert found.complete
+    assert assessed(found).assessment.stratum == "moderate"
+
+
+def test_a_patient_that_is_missing_in_a_batch_is_not_found() -> None:
+    assert not fetched(Hospital(metadata=statement(batch=True))).found
