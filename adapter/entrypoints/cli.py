@@ -81,6 +81,7 @@ def _assessing(command: _Command) -> _Command:
 
 # name → where it lives, and its line in the list of commands.
 _LATER: dict[str, tuple[str, str]] = {
+    "bulk": ("adapter.entrypoints.cli_bulk:bulk", "The whole round: export, convert, upload."),
     "doctor": ("adapter.entrypoints.cli_job:doctor", "Say what a server can do, and what to ask its administrator."),
     "export": ("adapter.entrypoints.cli_bulk:export", "Bring a Bulk Data export of a server into a folder."),
     "keys": ("adapter.entrypoints.cli_keys:keys", "Make the key of a SMART client, and show what to register of it."),

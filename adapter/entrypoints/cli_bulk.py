@@ -1,4 +1,4 @@
-"""``osteo-fhir export`` and ``upload``: bring a Bulk Data export home, and what was made of it back to the server."""
+"""``osteo-fhir export``, ``upload`` and ``bulk``: bring a Bulk Data export home, and what was made of it back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapter.entrypoints.cli import _DRY_RUN, EXIT_OK, _Door
+from adapter.entrypoints.cli import _DRY_RUN, EXIT_OK, _convert_export, _Door
 from adapter.entrypoints.cli_job import EXIT_MISSING, Told, _ServerDoor, exit_code, stoppable
 from adapter.entrypoints.cli_options import settings_options, taken_settings
 
@@ -61,19 +61,78 @@ def export(out: Path, **options: Any) -> None:  # noqa: ANN401 - click hands opt
     with _Door(), _ServerDoor():
         settings = taken_settings(options)
         server, ledger = _opened(settings)
-        fetched = fetched_into(out, options, settings, server, ledger)
+        wanted = _wanted(server, options, settings, ledger)
+        fetched = fetched_into(out, wanted, server, hours=options["hours"])
         if fetched.is_complete:
             ledger.set_watermark(server.base, _scope(options["group"]), fetched.transaction_time)
     sys.exit(EXIT_OK if fetched.is_complete else EXIT_MISSING)
 
 
-def fetched_into(out: Path, options: dict[str, Any], settings: Settings, server: FhirServer, ledger: Ledger) -> Fetched:
+@click.command()
+@click.option(
+    "--work",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the export and its results.",
+)
+@click.option("--as-of", metavar="DATE", help="Assess as of the end of this day (YYYY-MM-DD); default: today.")
+@click.option("--keep", is_flag=True, help="Keep the folder; otherwise it is removed once everything is written.")
+@_DRY_RUN
+@exporting
+@settings_options("server", "authorisation", "assessing", "asking", "work")
+def bulk(work: Path, as_of: str | None, keep: bool, dry_run: bool, **options: Any) -> None:  # noqa: ANN401, FBT001
+    """The whole round: export, convert, upload. Called again after an interruption it goes on where it was.
+
+    \b
+    Examples:
+      osteo-fhir bulk --server https://fhir.example.org/r4 --work round/ --dry-run
+      osteo-fhir bulk --config site.toml --since last --work round/
+    """  # noqa: D301 - click reads \b as "do not wrap"
+    from adapter.entrypoints.rounds import is_assessed, removed
+
+    with _Door(), _ServerDoor():
+        settings = taken_settings(options)
+        server, ledger = _opened(settings)
+        exported, assessed = work / "export", work / "assessed"
+        wanted = _wanted(server, options, settings, ledger)
+        fetched = fetched_into(exported, wanted, server, hours=options["hours"], may_be_done=True)
+        if not is_assessed(assessed):
+            _convert_export(
+                str(exported), str(assessed), _chosen(settings, as_of, assessed), force=False, dry_run=False
+            )
+        tally = uploaded(assessed, settings, dry_run=dry_run)
+        is_whole = fetched.is_complete and not tally.is_incomplete
+        if is_whole and not dry_run:
+            ledger.set_watermark(server.base, _scope(options["group"]), fetched.transaction_time)
+            if not keep:
+                removed(work)
+    sys.exit(exit_code(tally) if fetched.is_complete else EXIT_MISSING)
+
+
+def _chosen(settings: Settings, as_of: str | None, assessed: Path) -> dict[str, Any]:
+    """The settings as `convert` knows them; what was begun before is gone on with."""
+    return {
+        "workers": None,
+        "memory": "200MB",
+        "sample": None,
+        "resume": assessed.exists(),
+        "as_of": as_of,
+        "overlays": settings.mappings,
+        "release": settings.fhir,
+        "language": settings.language,
+        "allow_preliminary": settings.allow_preliminary,
+        "read_text": settings.read_text,
+        "use_issued": settings.use_issued,
+        "qfracture": settings.qfracture,
+        "label_ai": settings.label_ai,
+    }
+
+
+def fetched_into(out: Path, wanted: Export, server: FhirServer, *, hours: float, may_be_done: bool = False) -> Fetched:
     """Bring an export into a folder and tell of it."""
     from adapter.job.exporting import fetch_export
 
-    last = ledger.watermark(server.base, _scope(options["group"]))
-    wanted = _wanted(server, options, settings, last=last)
-    fetched = fetch_export(server, wanted, out, seconds=options["hours"] * 3600, tell=_tell)
+    fetched = fetch_export(server, wanted, out, seconds=hours * 3600, tell=_tell, may_be_done=may_be_done)
     _summary(fetched, out)
     return fetched
 
@@ -87,10 +146,12 @@ def _opened(settings: Settings) -> tuple[FhirServer, Ledger]:
     return connected(settings), Ledger(settings.ledger, clock=lambda: datetime.now(UTC))
 
 
-def _wanted(server: FhirServer, options: dict[str, Any], settings: Settings, *, last: str) -> Export:
+def _wanted(server: FhirServer, options: dict[str, Any], settings: Settings, ledger: Ledger) -> Export:
     from adapter.fhir_server.bulk_data import Export
 
-    since = last if options["since"] == _LAST else options["since"]
+    since = options["since"]
+    if since == _LAST:
+        since = ledger.watermark(server.base, _scope(options["group"]))
     return Export(
         group=options["group"],
         since=since,
@@ -116,7 +177,7 @@ def _scope(group: str) -> str:
 
 def _tell(line: str) -> None:
     if line:
-        click.echo(line, err=True)
+        click.echo(f"export: {line}", err=True)
 
 
 def _summary(fetched: Fetched, out: Path) -> None:

@@ -121,3 +121,20 @@ def test_an_assessment_of_a_patient_elsewhere_is_not_written(server: Sekmet, tmp
         (tmp_path / f"{each['resourceType']}.ndjson").write_text(json.dumps(each) + "\n")
     result = called("upload", tmp_path, "--server", server.base)
     assert (result.exit_code, endings(result)) == (1, ["refused"])
+
+
+def test_the_whole_round_writes_each_assessment_once_and_leaves_no_patients_data(
+    tmp_path: Path, ledger: Path, repository: Path
+) -> None:
+    journey = json.loads((repository / "fixtures/journeys/moderate-raised-turnover/input.json").read_bytes())
+    with sekmet(tmp_path / "sekmet") as server:
+        server.load([entry["resource"] for entry in journey["entry"]])
+        round_ = ("bulk", "--server", server.base, "--work", tmp_path / "round", *AS_OF)
+        tried = called(*round_, "--dry-run")
+        assert endings(tried) == ["would-write"]
+        assert server.found("RiskAssessment") == []
+        done = called(*round_)
+        assert (done.exit_code, endings(done)) == (0, ["written"])
+        assert not (tmp_path / "round").exists()
+        assert len(server.found("RiskAssessment")) == 1
+        assert endings(called(*round_)) == ["unchanged"]

@@ -60,7 +60,19 @@ def test_an_export_is_brought_home_whole_with_a_manifest_of_local_names(tmp_path
     assert [(tmp_path / "export" / each["url"]).read_bytes() for each in manifest["output"]] == list(FILES.values())
     assert manifest["transactionTime"] == fetched.transaction_time
     assert bulk.is_discarded
-    assert sorted(path.name[0] for path in (tmp_path / "export").iterdir()) == ["O", "P", "m"]
+    assert not list((tmp_path / "export").glob("*.part"))
+
+
+def test_a_folder_that_holds_this_export_is_taken_only_if_asked_for(tmp_path: Path) -> None:
+    with bulk_server(FILES) as bulk:
+        first = fetch(bulk, tmp_path / "export")
+        asked = len(bulk.requests)
+        again = fetch_export(
+            client(bulk), Export(), tmp_path / "export", seconds=1, tell=lambda line: None, may_be_done=True
+        )
+        assert (again, len(bulk.requests)) == (first, asked)
+        with pytest.raises(OutputRefused):
+            fetch(bulk, tmp_path / "export")
 
 
 def test_the_request_says_what_is_wanted_by_post_and_by_get_alike(tmp_path: Path) -> None:
