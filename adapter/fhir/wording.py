@@ -19,6 +19,9 @@ from adapter.problems import Problem
 _NO_UNIT = "1"
 _FOR_THE_EYE = Context(prec=5)
 _NOTHING: Mapping[str, str] = {}
+# The values of a finding that are lists of the engines' own names.
+_NAMING = frozenset({"inputs", "triggers"})
+_NAME = re.compile("[a-z][a-z-]+")
 # XML 1.0 has no place for these, not even escaped (w3.org/TR/xml/#charsets); FHIR's string has none either.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
@@ -147,7 +150,8 @@ class Teller:
 
     def _finding(self, finding: Finding) -> str:
         """The sentence with its rule, and where the rule comes from."""
-        sentence = self.say(finding.text_key, finding.values)
+        values = {n: self._in_words(v) if n in _NAMING else v for n, v in finding.values.items()}
+        sentence = self.say(finding.text_key, values)
         source = f"; {finding.source} ({finding.sureness})" if finding.source else ""
         return f"{sentence} [{finding.rule}{source}]"
 
@@ -191,9 +195,9 @@ class Teller:
     def _score(self, score: Score) -> str:
         """The line of one score; beside QFracture's, whatever the engine says, the words that its licence demands."""
         values = {
-            "engine": score.engine,
+            "engine": self._named(f"engine.{score.engine}", score.engine),
             "value": score.text if score.text.endswith(score.unit) else f"{score.text} {score.unit}",
-            "inputs": ", ".join([f"{name} {value}" for name, value in score.inputs.items()]) or "–",
+            "inputs": ", ".join([self._input(name, value) for name, value in score.inputs.items()]) or "–",
         }
         if is_probability(score):
             values["outcome"] = self.say(f"outcome.{score.outcome}") if score.outcome else ""
@@ -207,6 +211,25 @@ class Teller:
         if qfracture and score.engine.startswith("QFracture") and qfracture.disclaimer not in line:
             return f"{line} {qfracture.disclaimer}"
         return line
+
+    def _input(self, name: str, value: str) -> str:
+        """One input of a score; QFracture's flags by the factors that set them."""
+        flags = self.knowledge.qfracture.flags if self.knowledge.qfracture else {}
+        parts = [flags[part].factors if part in flags else () for part in value.split(", ")]
+        if name == "recorded" and all(parts):
+            value = ", ".join(" / ".join(self.say(f"factor.{factor}") for factor in factors) for factors in parts)
+        else:
+            value = self._texts.get(f"input.value.{value}", value)
+        return f"{self._named(f'input.{name}', name)} {value}"
+
+    def _named(self, key: str, name: str) -> str:
+        """The text of this key, else the name of the marker, else the name as it is."""
+        marker = self.knowledge.markers.get(name)
+        return self._texts.get(key) or (marker.name.get(self.language, name) if marker else name)
+
+    def _in_words(self, names: str) -> str:
+        """The names of triggers, sites and fractures in a list of the engines; whatever else stands there stays."""
+        return _NAME.sub(lambda name: next(filter(None, map(self._texts.get, _keys_of(name[0]))), name[0]), names)
 
     def _problems(self, problems: Sequence[Problem]) -> tuple[str, ...]:
         """One line per reason. Sorted, so that the order of the input changes nothing; without paths into files."""
@@ -236,6 +259,10 @@ def _all_used(rows: Sequence[Sequence[str]]) -> tuple[Used, ...]:
     if not "".join(["".join(row) for row in rows]).isprintable():
         rows = [_all_plain(row) for row in rows]
     return tuple([Used(*row) for row in rows])
+
+
+def _keys_of(name: str) -> tuple[str, ...]:
+    return f"trigger.{name}", f"site.{name}", f"factor.{name}" if name == "fracture" else ""
 
 
 def is_probability(score: Score) -> bool:

@@ -37,6 +37,7 @@ def test_an_icd_code_is_known_by_how_it_begins() -> None:
     [
         (CONDITION, SNOMED, "1003379004", "osteogenesis-imperfecta"),
         (CONDITION, SNOMED, "10713006", "rheumatoid-arthritis"),
+        (CONDITION, SNOMED, "190859005", "hypophosphatasia"),
         (CONDITION, SNOMED, "79586000", "pregnancy"),
         (MEDICATION, RXNORM, "1115257", "gnrh"),
         (MEDICATION, RXNORM, "150840", "estrogen"),

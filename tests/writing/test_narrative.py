@@ -7,16 +7,17 @@ from decimal import Decimal
 from typing import Any
 from xml.etree import ElementTree
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.clinical.assessment import Evidence, Finding
+from adapter.clinical.assessment import Evidence, Finding, Stratum
 from adapter.clinical.values import Interval
 from adapter.fhir.wording import Teller
 from adapter.knowledge.model import Knowledge
 from adapter.problems import Problem, ProblemCode
-from tests.writing.building import PATIENT, assessment, limits, result, written
+from tests.writing.building import FRAX, OSTA, PATIENT, assessment, limits, result, written
 
 SHOWN = ("value", "date", "limit")
 ALLOWED = {"div", "h2", "h3", "p", "b", "ul", "li", "table", "thead", "tbody", "tr", "th", "td"}
@@ -117,3 +118,21 @@ def test_the_same_reason_is_told_once_for_all_its_results(knowledge: Knowledge) 
 def test_a_patient_without_age_or_sex_is_no_obstacle(knowledge: Knowledge) -> None:
     unknown = PATIENT.__class__(key="x", reference="Patient/x")
     assert "⟦" not in page(knowledge, patient=unknown, age=None, evidence=(Evidence(result=unknown),))
+
+
+def test_a_chinese_page_names_inputs_sites_and_triggers_in_chinese(knowledge: Knowledge) -> None:
+    grounds = Finding(
+        rule="B1",
+        text_key="rule.B1",
+        values={
+            "inputs": "T lumbar-spine -3.4 (2026-05-20); fracture hip (2025-11-01)",
+            "triggers": "very-low-t, falls",
+        },
+    )
+    scores = (msgspec.structs.replace(OSTA, inputs={"weight": "54 kg", "age": "63"}), *FRAX)
+    told = assessment(stratum=Stratum.VERY_HIGH, stratum_rule="B1", findings=(grounds,), scores=scores)
+    account = Teller(knowledge, "zh").account(told, ())
+    assert "T 值极低, 反复跌倒" in account.grounds
+    assert "T 腰椎 -3.4 (2026-05-20); 骨折 髋部 (2025-11-01)" in account.grounds
+    assert "输入：体重 54 kg, 年龄 63。" in account.scores[0]
+    assert "纳入骨密度： 是, 国家 CN" in account.scores[1]
