@@ -10,6 +10,7 @@ import msgspec
 from adapter.fhir.decoding import Json, decode
 from adapter.fhir.entry import Entry, holding, holding_plain
 from adapter.fhir.plain import plain_observation
+from adapter.fhir.plain_shapes import PlainObservation
 from adapter.problems import Problem
 
 # A code that nobody has ever given a meaning: what an idle Observation measured was found to be none of ours.
@@ -95,16 +96,18 @@ def hashed(name: str) -> int:
     return crc32(data) << 16 | adler32(data) >> 16
 
 
-def entry_of(frame: Either, at: str) -> Entry:
+def entry_of(frame: Either, at: str, plain: PlainObservation | None = None) -> Entry:
     """The entry as it came.
 
     Args:
         frame: What the scan set down.
         at: The file and line it came from.
+        plain: What the fast lane read of it, if that was asked already.
     """
     if isinstance(frame, Idle):
         return _idle_entry(frame, at)
-    plain = plain_observation(frame.raw) if frame.is_plain else None
+    if frame.is_plain and plain is None:
+        plain = plain_observation(frame.raw)
     if plain is not None and frame.problem is None:
         bundle = f"{at}{frame.bundle}" if frame.bundle else ""
         return holding_plain(f"{at}{frame.path}", plain, frame.full_url, bundle, frame.bundle_type)

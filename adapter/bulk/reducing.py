@@ -11,12 +11,13 @@ from time import perf_counter
 
 import msgspec
 
-from adapter.bulk.frames import Frame, Idle, entry_of, hashed
+from adapter.bulk.frames import Frame, Idle, Place, entry_of, hashed
 from adapter.bulk.issues import as_line
 from adapter.bulk.scanning import order_of
 from adapter.clinical.assessment import Stratum
 from adapter.fhir.decoding import encode
 from adapter.fhir.entry import Entry
+from adapter.fhir.plain import plain_observations
 from adapter.fhir.reading import Reading, read_entries
 from adapter.fhir.references import literal
 from adapter.fhir.releases import Release
@@ -28,6 +29,8 @@ UNDETERMINED = (Stratum.INDETERMINATE, Stratum.NOT_APPLICABLE)
 PROBLEMS = "problems"
 _WRITTEN = ("RiskAssessment", "Provenance", PROBLEMS)
 _HUNDRED_PERCENT = 10_000
+# So few that what was read of the first is still at hand when the last one is.
+_TOGETHER = 64
 
 
 class Reduced(msgspec.Struct):
@@ -103,7 +106,7 @@ class Reduction(msgspec.Struct, frozen=True):
         """Read the partition as one input; of idle entries, only those that can make a difference."""
         telling, reduced.irrelevant = _telling(frames, list(idles))
         placed: list[Frame | Idle] = sorted([*frames, *telling], key=lambda each: each.place)
-        entries = [self._entry(each) for each in placed]
+        entries = self._entries(placed)
         visitors = frozenset(index for index, each in enumerate(placed) if each.is_visitor)
         return read_entries(
             entries,
@@ -113,10 +116,19 @@ class Reduction(msgspec.Struct, frozen=True):
             bases=self.bases,
         )
 
-    def _entry(self, frame: Frame | Idle) -> Entry:
-        place = frame.place
-        at = f"{self.names[place.chunk]}:{self.first_lines[place.chunk] + place.line}"
-        return entry_of(frame, at)
+    def _entries(self, placed: Sequence[Frame | Idle]) -> list[Entry]:
+        """The entries as they came; what is plain is read several lines at a time."""
+        entries: list[Entry] = []
+        for begin in range(0, len(placed), _TOGETHER):
+            several = placed[begin : begin + _TOGETHER]
+            plain = plain_observations(
+                [each.raw if isinstance(each, Frame) and each.is_plain else b"" for each in several]
+            )
+            entries += [entry_of(each, self._at(each.place), read) for each, read in zip(several, plain, strict=True)]
+        return entries
+
+    def _at(self, place: Place) -> str:
+        return f"{self.names[place.chunk]}:{self.first_lines[place.chunk] + place.line}"
 
     def _units(
         self, reading: Reading, reduced: Reduced

@@ -44,7 +44,7 @@ def owner_of(entry: Entry, fallback: str) -> Owner:
     """
     own = next(own_names(entry), fallback)
     if entry.plain is not None:
-        return _of_reference(entry.plain.subject)
+        return owner_named(entry.plain.subject)
     resource = entry.resource or {}
     if entry.type == "Patient" or not resource:
         return Owner(own)
@@ -58,11 +58,12 @@ def owner_of(entry: Entry, fallback: str) -> Owner:
         return _named(tuple(identifiers(contained(entry, reference) or {})), own, reference)
     if reference.startswith("Patient?"):
         return _named(tuple(parse_qs(reference.partition("?")[2]).get("identifier", ())), own, reference)
-    return _of_reference(reference)
+    return owner_named(reference)
 
 
-@lru_cache(maxsize=65536)
-def _of_reference(reference: str) -> Owner:
+@lru_cache(maxsize=4096)
+def owner_named(reference: str) -> Owner:
+    """Whom a reference means that leads to another resource."""
     found = literal(reference)
     if found is None:
         return Owner(reference.lower(), (reference.lower(),), reference=reference)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -12,16 +13,18 @@ import msgspec
 from adapter.bulk.export import ExportFile
 from adapter.bulk.frames import Either, Frame, Idle, Place, encoded, hashed
 from adapter.bulk.lines import LONGEST_LINE, Range, TooLong, lines_of
-from adapter.bulk.routing import Owner, followed, own_names, owner_of, replaced_by
+from adapter.bulk.routing import Owner, followed, own_names, owner_named, owner_of, replaced_by
 from adapter.bulk.spilling import SpillWriter
 from adapter.errors import ExportUnsound, InputUnreadable
 from adapter.fhir.decoding import encode
 from adapter.fhir.detection import releases_of, stated_release
 from adapter.fhir.entries import of_line, refuse_markup
-from adapter.fhir.entry import Entry, object_at, text_at
+from adapter.fhir.entry import Entry, holding_plain, object_at, text_at
+from adapter.fhir.plain import plain_observations
+from adapter.fhir.plain_shapes import PlainObservation
 from adapter.fhir.reading import READ_TYPES
 from adapter.fhir.references import service_bases
-from adapter.fhir.releases import Release
+from adapter.fhir.releases import SINCE_R4, Release
 from adapter.fhir.resource_types import RESOURCE_TYPES
 from adapter.fhir.versions import is_withdrawn
 from adapter.knowledge.model import Knowledge
@@ -29,6 +32,9 @@ from adapter.problems import Problem, ProblemCode
 from adapter.recognition.markers import meaning_of
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# So few lines that what was read of the first is still at hand when the last one is.
+_TOGETHER = 64
+_HOMES_KEPT = 65_536
 # What others are resolved to, though nothing is read of it for its own sake.
 _LOOKED_UP = frozenset({"Specimen", "Medication", "Organization", "OperationOutcome"})
 
@@ -131,30 +137,37 @@ class Scan(msgspec.Struct, frozen=True):
             except ExportUnsound as error:
                 scanner.found.findings = list(error.findings)
         scanner.found.rounds = spill.rounds
-        scanner.found.fits = [(sorted(releases), count) for releases, count in scanner.fits.items()]
+        scanner.found.fits = scanner.all_fits()
         return scanner.found
 
 
 def _scan_lines(scanner: _Scanner, batches: Iterable[Sequence[bytes | TooLong]], *, is_start: bool) -> None:
-    found, first, last = scanner.found, b"", b""
-    for batch in batches:
-        for line in batch:
-            found.lines += 1
-            if isinstance(line, TooLong):
-                scanner.broken(f"the line has {line.length} bytes, more than the {LONGEST_LINE} that are read")
-                continue
-            if is_start and found.lines == 1:
-                line = line.removeprefix(_BYTE_ORDER_MARK)
-                if scanner.is_markup(line):
-                    return
-            found.length += len(line)
-            line = line.strip()
-            if not line:
-                continue
-            first, last = first or line, line
-            found.resources += 1
-            scanner.take(line)
-    found.ends = (crc32(first), crc32(last))
+    """Hand on line by line; what is plain is read several lines at a time."""
+    ends: list[bytes] = []
+    for number, batch in enumerate(batches):
+        lines = [line.strip() if isinstance(line, bytes) else line for line in batch]
+        if is_start and number == 0 and isinstance(lines[0], bytes):
+            lines[0] = lines[0].removeprefix(_BYTE_ORDER_MARK)
+            if scanner.is_markup(lines[0]):
+                return
+        for begin in range(0, len(lines), _TOGETHER):
+            scanner.take(lines[begin : begin + _TOGETHER])
+        there = [line for line in lines if isinstance(line, bytes) and line]
+        scanner.found.length += sum(map(len, there))
+        ends = [*ends, *there[:1], *there[-1:]]
+        ends = [ends[0], ends[-1]] if ends else []
+    if ends:
+        scanner.found.ends = (crc32(ends[0]), crc32(ends[1]))
+
+
+class _Home(NamedTuple):
+    """Where the entries of one patient go, worked out once: slots, and the first bits of the owner."""
+
+    owner: str
+    frames: int
+    idles: int
+    share: int
+    is_patient: bool
 
 
 class _Scanner:
@@ -166,13 +179,64 @@ class _Scanner:
         self._meaning = scan.knowledge.remembered(meaning_of)
         self.found = Scanned()
         self.fits: Counter[frozenset[Release]] = Counter()
+        # Plain Observations without and with an interpretation, which tells the release.
+        self._plain = [0, 0]
+        self._homes: dict[str, _Home] = {}
 
-    def take(self, line: bytes) -> None:
-        """Send on every entry of a line."""
-        for number, entry in enumerate(of_line(line, "", carefully=not self._scan.has_plain)):
-            self.found.entries += 1
-            self._learn(entry)
-            self._send(entry, line, number)
+    def take(self, lines: Sequence[bytes | TooLong]) -> None:
+        """Send on every entry of some lines."""
+        read = [b"" if isinstance(line, TooLong) else line for line in lines]
+        plain = plain_observations(read) if self._scan.has_plain else [None] * len(read)
+        for line, each in zip(lines, plain, strict=True):
+            self.found.lines += 1
+            if isinstance(line, TooLong):
+                self.broken(f"the line has {line.length} bytes, more than the {LONGEST_LINE} that are read")
+            elif each is not None:
+                self.found.resources += 1
+                self._take_plain(each, line)
+            elif line:
+                self.found.resources += 1
+                for number, entry in enumerate(of_line(line, "", carefully=not self._scan.has_plain)):
+                    self._take_entry(entry, line, number)
+
+    def _take_plain(self, plain: PlainObservation, line: bytes) -> None:
+        """Send on what most lines are: an Observation of a patient who is named by a reference."""
+        home = self._homes.get(plain.subject) or self._home_of(plain.subject)
+        if not home.is_patient:
+            self._take_entry(holding_plain("", plain), line, 0)
+            return
+        self.found.entries += 1
+        self._plain[bool(plain.common.interpretation)] += 1
+        place, key = Place(self._chunk, self.found.lines), hashed(f"Observation/{plain.id}")
+        add = self._spill.add
+        if self._meaning(plain.common.test) is None:
+            self.found.idle += 1
+            idle = Idle(
+                home.owner, place, "Observation", plain.id, plain.version, plain.last_updated, plain.subject
+            )  # fmt: skip
+            add(home.idles, encoded(idle))
+        else:
+            add(home.frames, encoded(Frame(home.owner, place, (key,), line, is_plain=True)))
+        add(self._layout.slot(Stream.NAMES, self._layout.of_name(key)), name_row(key, home.share))
+
+    def _home_of(self, reference: str) -> _Home:
+        """Where a patient's entries go; what was found out is kept for the patient's next lines."""
+        owner = owner_named(reference)
+        part, share = self._layout.of(owner.name), order_of(owner.name)[0] >> 16
+        frames, idles = (self._layout.slot(stream, part) for stream in (Stream.FRAMES, Stream.IDLES))
+        home = _Home(owner.name, frames, idles, share, owner.type == "Patient" and not owner.wanted)
+        if reference.startswith("http") and len(self.found.bases) < 2:
+            self.found.bases |= {reference[: -len(owner.name) - 1]} if home.is_patient else set()
+        if len(self._homes) >= _HOMES_KEPT:
+            self._homes.clear()
+        self._homes[reference] = home
+        return home
+
+    def _take_entry(self, entry: Entry, line: bytes, number: int) -> None:
+        self.found.entries += 1
+        self.fits[releases_of(entry)] += 1
+        self._learn(entry)
+        self._send(entry, line, number)
 
     def broken(self, what: str, *, then: str = "the entry was set aside") -> None:
         """Set down that a line cannot be read."""
@@ -189,14 +253,22 @@ class _Scanner:
             return True
         return False
 
+    def all_fits(self) -> list[tuple[list[Release], int]]:
+        """How many entries fit which releases."""
+        self.fits[frozenset(Release)] += self._plain[0]
+        self.fits[SINCE_R4] += self._plain[1]
+        return [(sorted(releases), count) for releases, count in self.fits.items() if count]
+
     def _learn(self, entry: Entry) -> None:
+        """Note what concerns everybody."""
         found = self.found
-        self.fits[releases_of(entry)] += 1
+        if len(found.bases) < 2 and (entry.plain is None or entry.plain.subject.startswith("http")):
+            found.bases |= service_bases((entry,))
+        if entry.plain is not None:
+            return
         release = stated_release(entry)
         if release is not None:
             found.declared.add(release)
-        if len(found.bases) < 2:
-            found.bases |= service_bases((entry,))
         if entry.type == "Patient" and entry.resource:
             own = next(own_names(entry), "")
             found.links += [(own, other) for other in replaced_by(entry.resource) if own]
@@ -250,8 +322,12 @@ class _Scanner:
 
 def put_name(spill: SpillWriter, layout: Layout, stream: int, key: int, owner: str) -> None:
     """Set down that an owner has, or means, an entry of this name."""
-    row = key << 16 | order_of(owner)[0] >> 16
-    spill.add(layout.slot(stream, layout.of_name(key)), b"\xcf" + row.to_bytes(8, "big"))
+    spill.add(layout.slot(stream, layout.of_name(key)), name_row(key, order_of(owner)[0] >> 16))
+
+
+def name_row(key: int, share: int) -> bytes:
+    """A hashed name and the first bits of an owner, as MessagePack."""
+    return b"\xcf" + (key << 16 | share).to_bytes(8, "big")
 
 
 def meant_by(frame: Frame) -> Iterator[int]:
