@@ -78,23 +78,22 @@ class Fetcher:
             ServerError: The server cannot be reached, or refuses us altogether.
         """
         offers = self.capabilities.types
-        first, *others = questions(patient, self._codes, offers)
+        asked = questions(patient, self._codes, offers)
         inquiry = _Inquiry(self._server, patient)
-        left = self._at_once(inquiry, patient, others) if self.capabilities.batch else others
+        left = self._at_once(inquiry, patient, asked) if self.capabilities.batch else asked
         if not inquiry.is_begun:
             person = self._server.read(patient)
             if person is None:
                 return Fetched(found=False)
             inquiry.keep("Patient", [single(person.body)])
-        # By itself: with all its codes it is posted, so that no address grows too long.
-        for question in (first, *left):
+        for question in left:
             inquiry.ask(question)
         inquiry.follow(offers)
         inquiry.identify()
         return inquiry.answer()
 
     def _at_once(self, inquiry: _Inquiry, patient: str, asked: list[Question]) -> list[Question]:
-        """Ask for the patient and her context in one request; gives back what has to be asked alone all the same."""
+        """Ask everything in one request; gives back what has to be asked alone all the same."""
         if self._refuses_batches:
             return asked
         paths = [patient, *(path_of(each, page_size=self._server.limits.page_size) for each in asked)]
