@@ -47,7 +47,7 @@ class PatientProfile(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     def having(self, *kinds: str) -> tuple[RiskFactor, ...]:
         """The recorded factors of these kinds that are present (ended ones included)."""
-        return tuple(f for f in self.factors if f.kind in kinds and f.present)
+        return tuple([f for f in self.factors if f.kind in kinds and f.present]) if self.factors else ()
 
     def denies(self, kind: str) -> bool:
         """Whether the newest record about this kind says no."""
