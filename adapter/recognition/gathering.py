@@ -154,7 +154,8 @@ def _recorded_by(factors: Sequence[RiskFactor], as_of: datetime) -> tuple[tuple[
     for factor in factors:
         key = (factor.kind, factor.resource, factor.where[len(factor.entry) :])
         if factor.since is not None and factor.since.is_after(as_of):
-            what = f"{factor.kind} begins at {factor.since.text}, after the assessment"
+            # By its place, not by its kind: a kind may be the name of a medicine, and this is told to readers.
+            what = f"it begins at {factor.since.text}, after the assessment"
             aside.append(_factor_aside(factor, ProblemCode.IN_THE_FUTURE, what))
         elif key in kept:
             what = "another copy or version of the same record is used"
@@ -179,7 +180,7 @@ def _without_repeats(
     for factor in newest_first:
         said = _said(factor, knowledge, as_of)
         if said and _is_older(factor, newest.setdefault(said, factor)):
-            what = f"a newer record of {factor.kind} by the same code is used"
+            what = "a newer record by the same code is used"
             aside.append(_factor_aside(factor, ProblemCode.SUPERSEDED, what))
         else:
             kept.append(factor)
