@@ -28,6 +28,12 @@ def test_the_wheel_carries_the_mappings_the_types_and_the_licences(wheel: Path, 
     assert {name.rsplit("/", 1)[1] for name in names if "/licenses/" in name} == {"LICENSE", "NOTICE"}
 
 
+def test_the_wheel_carries_the_patients_of_the_sandbox(wheel: Path, repository: Path) -> None:
+    names = [name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("adapter/journeys/")]
+    inputs = (repository / "fixtures" / "journeys").glob("*/input.json")
+    assert sorted(names) == sorted(f"adapter/journeys/{path.parent.name}/input.json" for path in inputs)
+
+
 def test_the_wheel_carries_nothing_else(wheel: Path) -> None:
     tops = {name.split("/")[0].split("-")[0] for name in zipfile.ZipFile(wheel).namelist()}
     assert tops == {"adapter", "osteo_fhir_adapter"}
