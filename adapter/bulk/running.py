@@ -34,7 +34,7 @@ from adapter.problems import Problem
 # Large enough that a range is seldom begun, small enough that two workers end at nearly the same time.
 RANGE = 32 * 1024 * 1024
 LARGEST_FILE = 1024 * 1024 * 1024
-_PARTITION = 24 * 1024 * 1024
+_PARTITION = 12 * 1024 * 1024
 _FEWEST_BITS, _MOST_BITS = 4, 12
 # NDJSON as hospitals write it grows about so much when it is unpacked.
 _USUAL_GROWTH = 12

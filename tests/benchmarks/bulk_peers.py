@@ -1,7 +1,8 @@
 """What the bulk door is held against: a loop that only parses, and the two scripts one would write first.
 
-Run as ``python bulk_peers.py parse|json|models FOLDER``; each reads the Observations of an export, and the
-scripts write one RiskAssessment a patient. They believe everything they are told, know one unit per marker, and keep all in memory.
+Run as ``python bulk_peers.py parse|json|models FOLDER [FILE]``; each reads the Observations of an export, and the
+scripts write one RiskAssessment a patient. They believe everything they are told, know one unit per marker, and keep
+all in memory.
 """
 
 from __future__ import annotations
