@@ -39,18 +39,20 @@ class Goal(NamedTuple):
         return ratio >= self.target if self.at_least else ratio <= self.target
 
 
-def raced(rivals_of: Callable[[int], Rivals], *, rounds: int) -> Seconds:
+def raced(rivals_of: Callable[[int], Rivals], *, rounds: int, clock: Callable[[], float] = perf_counter) -> Seconds:
     """Seconds of every rival in every round, after one round that does not count.
 
     Args:
         rivals_of: The rivals of a round; by its number they can have data that no cache has seen.
         rounds: How many rounds count.
+        clock: What tells seconds: the time that passes, or the processor time of this process, which others that
+            are at work on the same machine disturb less.
     """
     seconds: Seconds = {}
     for number in range(rounds + 1):
         for name, run in rivals_of(number).items():
             gc.collect()
-            start = perf_counter()
+            start = clock()
             run()
-            seconds.setdefault(name, []).append(perf_counter() - start)
+            seconds.setdefault(name, []).append(clock() - start)
     return {name: each[1:] for name, each in seconds.items()}
