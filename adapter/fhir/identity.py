@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from hashlib import sha1
 from uuid import UUID
 
@@ -65,6 +66,7 @@ def provenance_id(assessment: str) -> str:
     return _uuid5(f"provenance\n{assessment}")
 
 
+@lru_cache(maxsize=1024)
 def entry_urn(id_: str) -> str:
     """The URN of a resource within one Bundle; never the one in its identifier.
 

@@ -40,6 +40,8 @@ _REQUIRED_BINDINGS: Mapping[str, frozenset[str]] = {
 }
 
 
+# Elements in which we write neither a reference nor a code of a required binding.
+_WITHOUT_EITHER = frozenset({"coding", "note", "identifier", "extension", "meta", "whenRange", "probabilityRange"})
 _BOUND = frozenset(path.rpartition(".")[2] for path in _REQUIRED_BINDINGS)
 
 
@@ -89,6 +91,8 @@ def _nodes_checked(node: Mapping[str, Any], path: str) -> list[_Fault]:
     """Walk through a JSON object: ``path`` names the element for the tables; each fault tells where it lies below."""
     found: list[_Fault] = [*_invariants(node)] if path == "RiskAssessment.prediction" else []
     for name, part in node.items():
+        if name in _WITHOUT_EITHER:
+            continue
         if isinstance(part, dict):
             inner = part["resourceType"] if name == "resource" else f"{path}.{name}"
             found += [(f".{name}{where}", what) for where, what in _nodes_checked(part, inner)]
