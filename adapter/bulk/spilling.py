@@ -90,10 +90,3 @@ def segments(path: Path, rounds: list[int], slot: int) -> Iterator[bytes]:
             start, stop = struct.unpack("=QQ", os.pread(file.fileno(), 16, table + 8 * slot))
             if stop > start:
                 yield os.pread(file.fileno(), stop - start, start)
-
-
-def slot_size(path: Path, rounds: list[int], slot: int) -> int:
-    """How many bytes one slot holds."""
-    with path.open("rb", buffering=0) as file:
-        spans = [struct.unpack("=QQ", os.pread(file.fileno(), 16, table + 8 * slot)) for table in rounds]
-    return sum(stop - start for start, stop in spans)
