@@ -17,7 +17,7 @@ from adapter.fhir_server.client import FhirServer
 from adapter.fhir_server.writing_back import write_back
 from adapter.fhir_server.writing_back_ways import Habits
 from adapter.job.asking import known_codes
-from adapter.job.earlier import Earlier, standing_reference
+from adapter.job.earlier import Earlier, is_taken_back, standing_reference
 from adapter.job.endings import Done, Ending
 from adapter.job.fetching import Fetched, Fetcher
 from adapter.knowledge.model import Knowledge
@@ -192,10 +192,12 @@ class Job:
                 step=step,
                 habits=self._habits,
             )
+            # What stood there before was not written by this call: a person may have taken it back since.
+            taken_back = not receipt.created and is_taken_back(self.server, receipt.written)
         except ServerError as error:
             return self._not_written(done, msgspec.structs.replace(entry, written=tuple(written)), error)
         problems = (*done.problems, *receipt.problems)
-        if any(problem.code is _EDITED for problem in receipt.problems):
+        if taken_back:
             self._close(entry, State.QUARANTINED, _EDITED)
             return msgspec.structs.replace(
                 done, ending=Ending.REFUSED, reason=_EDITED, problems=problems, key=entry.key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -106,6 +107,16 @@ def standing_reference(entry: Entry | None) -> str:
     """Where the RiskAssessment of an entry stands; empty where it was never written."""
     written = entry.written if entry else ()
     return next((each for each in written if each.startswith("RiskAssessment/")), "")
+
+
+def is_taken_back(server: FhirServer, written: Sequence[str]) -> bool:
+    """Whether the RiskAssessment that stood there before is one that somebody marked as entered in error.
+
+    A server that finds it by ``ifNoneExist`` answers with its place alone (hl7.org/fhir/R4/http.html#ccreate).
+    """
+    reference = next((each for each in written if each.startswith("RiskAssessment/")), "")
+    answer = server.read(reference.partition("/_history/")[0]) if reference else None
+    return answer is not None and _is_withdrawn(answer.body)
 
 
 def _is_withdrawn(raw: bytes) -> bool:

@@ -287,3 +287,23 @@ def test_an_assessment_begun_and_overtaken_by_newer_evidence_is_found_and_replac
     old, new = hospital.all("RiskAssessment")
     assert new["parent"]["reference"].startswith(f"RiskAssessment/{old['id']}")
     assert {each.state for each in ledger_at(tmp_path).entries()} == {State.SUPERSEDED, State.WRITTEN}
+
+
+def test_a_patient_that_another_process_took_over_meanwhile_is_not_written_by_us(tmp_path: Path) -> None:
+    hospital = hospital_with()
+    job = job_on(hospital, tmp_path)
+    answers = [True, False]
+    job.ledger.claim = lambda *_, **__: answers.pop(0)  # type: ignore[method-assign]
+    assert job.assess_and_write(PATIENT).ending is Ending.ELSEWHERE
+    assert changes(hospital) == []
+
+
+def test_an_assessment_that_a_person_took_back_is_not_written_again(tmp_path: Path) -> None:
+    hospital = hospital_with()
+    done_on(hospital, tmp_path / "one")
+    [ours] = hospital.all("RiskAssessment")
+    hospital.hold({**ours, "status": "entered-in-error"})
+    done = done_on(hospital, tmp_path / "other")
+    assert (done.ending, done.reason) == (Ending.REFUSED, "edited-since")
+    assert [each["status"] for each in hospital.all("RiskAssessment")] == ["entered-in-error"]
+    assert ledger_at(tmp_path / "other").counts() == {State.QUARANTINED: 1}
