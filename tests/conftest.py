@@ -17,6 +17,11 @@ settings.load_profile("ci" if os.environ.get("CI") == "true" else "desk")
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the campaigns that kill run for longer than they do every day."""
+    parser.addoption("--kills", type=int, metavar="N", help="Kill the job and the service N times in each campaign.")
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of the repository, or of the unpacked sdist."""

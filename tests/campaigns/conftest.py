@@ -11,11 +11,6 @@ _QUICK = [("sekmet", Way.TRANSACTIONS), ("medplum", Way.PLAIN_CREATES)]
 _ALL = [*_QUICK, ("sekmet", Way.ONE_BY_ONE), ("medplum", Way.TRANSACTIONS), ("medplum", Way.ONE_BY_ONE)]
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--kills``."""
-    parser.addoption("--kills", type=int, metavar="N", help="Kill the job N times in each campaign, at every server.")
-
-
 @pytest.fixture
 def kills(request: pytest.FixtureRequest) -> int:
     """How often the job is killed."""

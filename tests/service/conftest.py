@@ -1,4 +1,4 @@
-"""The option that lets the campaign run for longer than it does every day, and the application with a client."""
+"""The application with a client, and the notifications of the repository."""
 
 from __future__ import annotations
 
@@ -8,11 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.service.desk import Desk
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--kills``."""
-    parser.addoption("--kills", type=int, default=8, metavar="N", help="Kill the service under load N times.")
 
 
 @pytest.fixture
