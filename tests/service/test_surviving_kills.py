@@ -99,7 +99,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_written_twice(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """E45: kill -9 under load, again and again."""
-    kills, port = int(request.config.getoption("--kills", default=8)), free_port()
+    kills, port = request.config.getoption("--kills") or 8, free_port()
     with sekmet(tmp_path / "server") as server:
         server.load([patient(number) for number in range(PATIENTS)])
         server.load(
