@@ -58,14 +58,9 @@ class Ledger:
             owner: One worker: no two threads or processes have the same.
             seconds: How long nobody else may take it; should this process die, not even that long.
         """
-        if self._taken(server, patient, owner=owner, seconds=seconds):
-            return True
-        holder = self._holder(server, patient)
-        if not is_gone(self._path, holder):
-            return False
-        with self._database.writing(durable=False) as connection:
-            connection.execute("DELETE FROM lease WHERE process = ?", (holder,))
-        return self._taken(server, patient, owner=owner, seconds=seconds)
+        return self._taken(server, patient, owner=owner, seconds=seconds) or (
+            self._is_free_after_all(server, patient) and self._taken(server, patient, owner=owner, seconds=seconds)
+        )
 
     def _taken(self, server: str, patient: str, *, owner: str, seconds: float) -> bool:
         now = self._clock()
@@ -75,12 +70,19 @@ class Ledger:
             taken = connection.execute(_CLAIM, (server, patient, owner, self._presence.name, until, _stamp(now)))
             return taken.rowcount == 1
 
-    def _holder(self, server: str, patient: str) -> str:
+    def _is_free_after_all(self, server: str, patient: str) -> bool:
+        """Whether nobody holds the patient any more, or only a dead process did, which then holds nothing any more."""
         with self._database.reading() as connection:
-            row = connection.execute(
+            holder = connection.execute(
                 "SELECT process FROM lease WHERE server = ? AND patient = ?", (server, patient)
             ).fetchone()
-        return row[0] if row else ""
+        if holder is None:
+            return True
+        if not is_gone(self._path, *holder):
+            return False
+        with self._database.writing(durable=False) as connection:
+            connection.execute("DELETE FROM lease WHERE process = ?", holder)
+        return True
 
     def release(self, server: str, patient: str, *, owner: str) -> None:
         """Let a patient go; nothing happens where somebody else has taken over."""

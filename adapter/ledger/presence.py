@@ -51,7 +51,8 @@ def is_gone(ledger: Path, name: str) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Shared: somebody else who asks at this moment must not look like the one who is asked about.
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         path.unlink(missing_ok=True)
         return True
     except OSError:

@@ -6,13 +6,16 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from adapter.ledger import Lease, Ledger
+from adapter.ledger.presence import is_gone
 from tests.ledger.building import OTHER_PATIENT, OTHER_SERVER, PATIENT, SERVER, Clock, ledger_in
 
 
@@ -114,6 +117,35 @@ def test_what_a_killed_process_had_claimed_is_free_at_once(
     assert ledger.claim(SERVER, PATIENT, owner="a", seconds=60)
     assert [each.owner for each in ledger.leases()] == ["a"]
     assert len(list(tmp_path.glob("*-alive-*"))) == 1
+
+
+def test_all_who_ask_at_once_get_what_a_killed_process_had_claimed(
+    ledger: Ledger, other: subprocess.Popen[str]
+) -> None:
+    """Seen when two workers of a run that was started again asked about the two patients of one dead process."""
+    other.kill()
+    other.wait()
+    together = threading.Barrier(3)
+
+    def claim(number: int) -> bool:
+        together.wait()
+        return ledger.claim(SERVER, f"Patient/{number}", owner=str(number), seconds=60)
+
+    with ThreadPoolExecutor(3) as workers:
+        assert list(workers.map(claim, range(3))) == [True, True, True]
+
+
+@pytest.mark.parametrize("attempt", range(20))
+def test_who_asks_whether_another_lives_is_not_taken_for_it(tmp_path: Path, attempt: int) -> None:
+    (tmp_path / f"ledger.sqlite-alive-{attempt}").touch()
+    together = threading.Barrier(4)
+
+    def ask(number: int) -> bool:
+        together.wait()
+        return is_gone(tmp_path / "ledger.sqlite", str(attempt))
+
+    with ThreadPoolExecutor(4) as askers:
+        assert list(askers.map(ask, range(4))) == [True] * 4
 
 
 def test_a_process_that_ends_in_order_leaves_no_file_behind(
