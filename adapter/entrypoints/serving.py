@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from adapter.entrypoints.library import end_of_day
 from adapter.entrypoints.working import job_of
 from adapter.errors import SettingsInvalid
 from adapter.fhir_server.client import Event
@@ -64,7 +65,8 @@ def serve(settings: Settings, *, insecure: bool, announce: Callable[[Event], Non
 
     address, guard = address_of(settings.listen), guard_of(settings)
     refuse_to_be_open(guard, address.host, insecure=insecure)
-    job = job_of(settings, as_of=lambda: datetime.now(UTC), announce=announce)
+    # As in every door, the day counts as a whole: a result of today without a clock time is one of today.
+    job = job_of(settings, as_of=lambda: end_of_day(datetime.now(UTC).date()), announce=announce)
     parts = parts_of(settings, job, guard)
     app = application(parts, more=operators_page(settings, job, parts))
     # Neither addresses nor queries are logged: both name patients.
