@@ -39,11 +39,13 @@ def test_it_is_up_with_the_patients_and_gone_when_asked(tmp_path: Path, number: 
     try:
         patient: Any = requests.get(f"{base}/Patient/p-01", timeout=10).json()
         assert patient["birthDate"] == "1963-03-14"
+        assert sandbox.stdout is not None
+        # Not before it has said what to do next: it may be asked to go in the middle of its words.
+        assert any("osteo-fhir run --server" in line for line in iter(sandbox.stdout.readline, ""))
     finally:
         sandbox.send_signal(number)
-    out, err = sandbox.communicate(timeout=30)
+    _, err = sandbox.communicate(timeout=30)
     assert (sandbox.returncode, "stopped" in err) == (0, True)
-    assert "osteo-fhir run --server" in out
     with pytest.raises(requests.ConnectionError):
         requests.get(f"{base}/metadata", timeout=5)
 
