@@ -92,10 +92,10 @@ def course_of(case: Case) -> Course:
 def _is_healing(case: Case, result: MarkerResult) -> bool:
     """Whether a fracture was healing when the sample was taken ("never read as baseline within 12 months of one")."""
     months, taken = int(case.knowledge.number("btm_fracture_block_months")), result.effective
-    if taken is None:
-        return False
     dates = [fracture.since for fracture in fractures(case.profile) if fracture.since is not None]
-    return any(lies_within(date, months, taken.earliest) and date.earliest <= taken.latest for date in dates)
+    return taken is not None and any(
+        lies_within(date, months, taken.earliest) and date.earliest <= taken.latest for date in dates
+    )
 
 
 def _is_early(change: Change, start: ClinicalTime, knowledge: Knowledge) -> bool:

@@ -118,3 +118,32 @@ def test_a_density_measured_at_a_site_that_is_not_for_diagnosis_is_set_aside() -
     outcome = recognise(result, at_the_heel, RecognitionOptions())
     assert isinstance(outcome, Problem)
     assert outcome.code is ProblemCode.SITE_NOT_DIAGNOSTIC
+
+
+@pytest.mark.parametrize(
+    ("code", "note"),
+    [
+        ("38264-8", "Total hip arthroplasty on this side."),
+        ("38264-8", "左侧髋关节置换术后"),
+        ("38267-1", "Marked scoliosis; L2 not assessable"),
+        ("38267-1", "L1 compression fracture"),
+        ("38267-1", "腰椎侧弯"),
+    ],
+)
+def test_a_region_that_a_note_calls_unfit_is_not_read(code: str, note: str) -> None:
+    outcome = refused(lab(code, T_SCORE, notes=(note,)))
+    assert (outcome.code, outcome.where[-5:]) == (ProblemCode.SITE_NOT_DIAGNOSTIC, ".note")
+
+
+@pytest.mark.parametrize(
+    ("code", "note"),
+    [
+        ("38267-1", "No vertebral fracture, no scoliosis."),
+        ("38264-8", "without prosthesis"),
+        ("38264-8", "scoliosis of the spine"),
+        ("38267-1", "hip prosthesis"),
+        ("38267-1", "未见椎体骨折"),
+    ],
+)
+def test_a_note_that_denies_it_or_means_another_region_spoils_nothing(code: str, note: str) -> None:
+    assert understood(lab(code, T_SCORE, notes=(note,))).marker == "dxa-t-score"
