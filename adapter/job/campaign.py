@@ -43,8 +43,11 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_watermark(self) -> bool:
-        """Whether the run sees everything up to some moment, so that the next one can go on from there."""
-        return self.everyone or bool(self.since)
+        """Whether the run sees everything since the last watermark, so that the next one can go on from its end.
+
+        A run since a moment of the operator's choice does not: what changed before that moment nobody looked at.
+        """
+        return self.everyone or self.since == LAST
 
 
 class Campaign(msgspec.Struct, frozen=True):

@@ -165,6 +165,16 @@ def test_the_watermark_stays_while_a_patient_is_not_done(tmp_path: Path) -> None
     assert run(job, LAST).endings == {Ending.WRITTEN: 3}
 
 
+def test_a_run_since_a_moment_of_ones_choice_moves_no_watermark(tmp_path: Path) -> None:
+    """What changed between the watermark and that moment was looked at by nobody."""
+    hospital = hospital_of(2)
+    job = job_on(hospital, tmp_path)
+    run(job, ALL)
+    before = job.ledger.watermark(BASE, "changes")
+    assert not run(job, Selection(since="2026-06-15T08:00:30+00:00")).moved_watermark
+    assert job.ledger.watermark(BASE, "changes") == before
+
+
 def test_a_limited_run_is_a_trial_that_moves_no_watermark(tmp_path: Path) -> None:
     job = job_on(hospital_of(3), tmp_path)
     tally = run(job, Selection(since="last", limit=2))
