@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from adapter.errors import InboxUnusable
 from adapter.fhir.notifications import Kind
 from adapter.inbox.events import Arrival, Kept
-from adapter.inbox.files import File
+from adapter.sqlite_file import Purpose, SqliteFile
 
-# "osFI": tells our file from another program's.
-_APPLICATION = 0x6F734649
 _FIRST = (
     """
     CREATE TABLE event (
@@ -29,6 +28,9 @@ _FIRST = (
     ) STRICT
     """,
 )
+# 0x6F734649 spells "osFI".
+_PURPOSE = Purpose(0x6F734649, (_FIRST,), InboxUnusable)
+_PATIENCE = 10.0
 _INSERT = """
     INSERT INTO event (key, kind, subscription, number, count, focus, hint, status, at)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING
@@ -52,7 +54,7 @@ class SqliteInbox:
         Raises:
             InboxUnusable: The file cannot serve.
         """
-        self._file = File(path, application=_APPLICATION, steps=(_FIRST,))
+        self._file = SqliteFile(path, _PURPOSE, patience=_PATIENCE)
         self._clock, self._remembered = clock, remembered
 
     def store(self, arrivals: Sequence[Arrival]) -> int:

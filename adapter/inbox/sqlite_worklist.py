@@ -9,12 +9,12 @@ from pathlib import Path
 
 import msgspec
 
-from adapter.inbox.files import File, held
+from adapter.errors import InboxUnusable
+from adapter.inbox.holding import held
 from adapter.inbox.numbering import Numbers
 from adapter.inbox.worklist import Ended, Ending, Letter, Note, Task, Turn, Watched, Wish
+from adapter.sqlite_file import Purpose, SqliteFile
 
-# "osFW": tells our file from another program's.
-_APPLICATION = 0x6F734657
 _FIRST = (
     """
     CREATE TABLE task (
@@ -64,6 +64,9 @@ _FIRST = (
     ) STRICT
     """,
 )
+# 0x6F734657 spells "osFW".
+_PURPOSE = Purpose(0x6F734657, (_FIRST,), InboxUnusable)
+_PATIENCE = 10.0
 # News may put a task off, yet never beyond its delay, nor pull forward one that waits after a failure.
 _WISH = """
     INSERT INTO task (reference, hint, first, due, news, attempts, tried_at, reason)
@@ -100,7 +103,7 @@ class SqliteWorklist:
             InboxUnusable: The file cannot serve, or another process works it off.
         """
         self._lock = held(path) if is_worker else None
-        self._file = File(path, application=_APPLICATION, steps=(_FIRST,))
+        self._file = SqliteFile(path, _PURPOSE, patience=_PATIENCE)
 
     def cursor(self) -> int:
         """The last event that was taken in."""

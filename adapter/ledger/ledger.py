@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from adapter.ledger import rows
-from adapter.ledger.database import Database
 from adapter.ledger.entries import GIVEN_UP, UNFINISHED, Count, Entry, Lease, Progress, State
 from adapter.ledger.presence import Presence, is_gone
+from adapter.ledger.schema import PURPOSE
+from adapter.sqlite_file import SqliteFile
 
 _PATIENCE = 30.0
 
@@ -37,12 +38,12 @@ class Ledger:
             LedgerUnusable: The file cannot serve; here, and from every method, the text says what to do.
         """
         self._path, self._clock = path, clock
-        self._database = Database(path, patience=patience)
+        self._file = SqliteFile(path, PURPOSE, patience=patience)
         self._presence = Presence(path)
 
     def close(self) -> None:
         """Close the file; only when no thread is at work on it."""
-        self._database.close()
+        self._file.close()
 
     # Who is at work
 
@@ -66,13 +67,13 @@ class Ledger:
         now = self._clock()
         until = _stamp(now + timedelta(seconds=seconds))
         # Not durable: with the power went the worker too.
-        with self._database.writing(durable=False) as connection:
+        with self._file.writing(durable=False) as connection:
             taken = connection.execute(_CLAIM, (server, patient, owner, self._presence.name, until, _stamp(now)))
             return taken.rowcount == 1
 
     def _is_free_after_all(self, server: str, patient: str) -> bool:
         """Whether nobody holds the patient any more, or only a dead process did, which then holds nothing any more."""
-        with self._database.reading() as connection:
+        with self._file.reading() as connection:
             holder = connection.execute(
                 "SELECT process FROM lease WHERE server = ? AND patient = ?", (server, patient)
             ).fetchone()
@@ -80,20 +81,20 @@ class Ledger:
             return True
         if not is_gone(self._path, *holder):
             return False
-        with self._database.writing(durable=False) as connection:
+        with self._file.writing(durable=False) as connection:
             connection.execute("DELETE FROM lease WHERE process = ?", holder)
         return True
 
     def release(self, server: str, patient: str, *, owner: str) -> None:
         """Let a patient go; nothing happens where somebody else has taken over."""
-        with self._database.writing(durable=False) as connection:
+        with self._file.writing(durable=False) as connection:
             connection.execute(
                 "DELETE FROM lease WHERE server = ? AND patient = ? AND owner = ?", (server, patient, owner)
             )
 
     def leases(self) -> list[Lease]:
         """Who is at work now, the longest first to end."""
-        with self._database.reading() as connection:
+        with self._file.reading() as connection:
             found = connection.execute(
                 "SELECT server, patient, owner, until FROM lease WHERE until > ? ORDER BY until", (self._now(),)
             )
@@ -108,9 +109,9 @@ class Ledger:
         process; without it the server is asked once more.
         """
         values = rows.values(entry, self._now())
-        with self._database.reading() as connection:
+        with self._file.reading() as connection:
             is_news = rows.is_news(connection, values)
-        with self._database.writing(durable=is_news) as connection:
+        with self._file.writing(durable=is_news) as connection:
             if is_news:
                 rows.put(connection, values, entry.evidence)
             else:
@@ -140,7 +141,7 @@ class Ledger:
 
     def unfinished(self, server: str) -> list[str]:
         """The patients whose assessment was begun and not brought to an end, or is to be tried again."""
-        with self._database.reading() as connection:
+        with self._file.reading() as connection:
             found = connection.execute(
                 f"SELECT patient FROM entry WHERE server = ? AND state IN ({_marks(UNFINISHED)})",  # noqa: S608
                 (server, *UNFINISHED),
@@ -159,13 +160,13 @@ class Ledger:
     def counts(self, server: str = "") -> dict[State, int]:
         """How many entries are in each state; states without any are left out."""
         where, values = _chosen(server=[server] * bool(server))
-        with self._database.reading() as connection:
+        with self._file.reading() as connection:
             found = connection.execute(f"SELECT state, count(*) FROM entry WHERE {where} GROUP BY state", values)  # noqa: S608
             return {State(state): count for state, count in found}
 
     def reasons(self) -> list[Count]:
         """How many entries of each server are in each state for each reason, the most frequent first."""
-        with self._database.reading() as connection:
+        with self._file.reading() as connection:
             found = connection.execute(
                 "SELECT server, state, reason, count(*) AS number FROM entry GROUP BY server, state, reason "
                 "ORDER BY server, number DESC, state, reason"
@@ -175,7 +176,7 @@ class Ledger:
     def retry(self, *, keys: Sequence[str] = (), patient: str = "", dry_run: bool = False) -> list[Entry]:
         """Let what was given up be tried again, and say what it was; everything, unless keys or a patient are named."""
         where, values = _chosen(state=GIVEN_UP, key=keys, patient=[patient] * bool(patient))
-        with self._database.writing() as connection:
+        with self._file.writing() as connection:
             found = rows.found(connection, f"{where} ORDER BY patient, key", values)
             if not dry_run:
                 # Whose writing was tried may be on the server, though no answer said so.
@@ -200,14 +201,14 @@ class Ledger:
         kept = UNFINISHED if standing else (*UNFINISHED, State.WRITTEN)
         where = f"updated_at < ? AND state NOT IN ({_marks(kept)})"
         values = (_stamp(before), *kept)
-        with self._database.writing() as connection:
+        with self._file.writing() as connection:
             found = connection.execute(f"SELECT state, count(*) FROM entry WHERE {where} GROUP BY state", values)  # noqa: S608
             counts = {State(state): count for state, count in found}
             if not dry_run:
                 connection.execute(f"DELETE FROM entry WHERE {where}", values)  # noqa: S608
                 connection.execute("DELETE FROM lease WHERE until <= ?", (self._now(),))
         if not dry_run:
-            self._database.forget_deleted()
+            self._file.forget_deleted()
         return counts
 
     # How far a server has been read
@@ -224,7 +225,7 @@ class Ledger:
                 was not complete: the watermark then stays.
             patients: Those found.
         """
-        with self._database.writing() as connection:
+        with self._file.writing() as connection:
             begun = connection.execute(
                 "INSERT INTO run (server, scope, until) VALUES (?, ?, ?) RETURNING id", (server, scope, until)
             )
@@ -240,14 +241,14 @@ class Ledger:
 
     def pending(self, run: int) -> list[str]:
         """The patients of a run that are still to do."""
-        with self._database.reading() as connection:
+        with self._file.reading() as connection:
             found = connection.execute("SELECT patient FROM pending WHERE run = ? ORDER BY patient", (run,))
             return [patient for (patient,) in found]
 
     def settle(self, run: int, patient: str) -> None:
         """A patient is done: written, or recorded with the reason why not."""
         # Not durable: at worst the patient is done once more, and nothing is written twice.
-        with self._database.writing(durable=False) as connection:
+        with self._file.writing(durable=False) as connection:
             connection.execute("DELETE FROM pending WHERE run = ? AND patient = ?", (run, patient))
 
     def finish_run(self, run: int) -> bool:
@@ -256,7 +257,7 @@ class Ledger:
         It may not while a patient of the run is pending, nor by a run after which another of its scope was begun.
         """
         try:
-            with self._database.writing() as connection:
+            with self._file.writing() as connection:
                 finished = connection.execute("UPDATE run SET finished = 1 WHERE id = ?", (run,))
                 # Those before are done with, but for the one that holds the watermark where this one brings none.
                 connection.execute(
@@ -270,7 +271,7 @@ class Ledger:
 
     def watermark(self, server: str, scope: str) -> str:
         """Up to when everything of this scope is done, by the server's clock; empty where no run was finished."""
-        with self._database.reading() as connection:
+        with self._file.reading() as connection:
             row = connection.execute(
                 "SELECT until FROM run WHERE server = ? AND scope = ? AND finished = 1 AND until <> '' "
                 "ORDER BY id DESC LIMIT 1",
@@ -284,7 +285,7 @@ class Ledger:
 
     def progress(self) -> list[Progress]:
         """Every scope with its watermark, and how many patients are pending in it."""
-        with self._database.reading() as connection:
+        with self._file.reading() as connection:
             found = connection.execute(
                 "SELECT server, scope, count(DISTINCT patient) FROM run LEFT JOIN pending ON run = id "
                 "GROUP BY server, scope ORDER BY server, scope"
@@ -298,7 +299,7 @@ class Ledger:
         return next(iter(self._all(f"{where} LIMIT 1", values)), None)
 
     def _all(self, where: str, values: Sequence[str | int]) -> list[Entry]:
-        with self._database.reading() as connection:
+        with self._file.reading() as connection:
             return rows.found(connection, where, values)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-# "osFL": tells our file from another program's (sqlite.org/pragma.html#pragma_application_id).
-APPLICATION_ID = 0x6F73464C
+from adapter.errors import LedgerUnusable
+from adapter.sqlite_file import Purpose
 
 _FIRST = (
     """
@@ -79,5 +79,5 @@ _FIRST = (
     """,
 )
 
-# One tuple of statements for each version; a file of version n has seen the first n.
-STEPS: tuple[tuple[str, ...], ...] = (_FIRST,)
+# One tuple of statements for each version; a file of version n has seen the first n. 0x6F73464C spells "osFL".
+PURPOSE = Purpose(0x6F73464C, (_FIRST,), LedgerUnusable)

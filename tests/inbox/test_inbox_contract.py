@@ -16,6 +16,7 @@ from adapter.errors import InboxUnusable
 from adapter.fhir.notifications import Happening, Kind, Notification
 from adapter.inbox.events import Arrival, Inbox, arrivals_of
 from adapter.inbox.sqlite_inbox import SqliteInbox
+from tests.full_disk import full_disk
 
 Opened = Callable[[], Inbox]
 KINDS: dict[str, Callable[[Path, Callable[[], float]], Inbox]] = {
@@ -140,11 +141,7 @@ def test_a_full_disk_is_told_apart_and_nothing_is_half_stored(tmp_path: Path) ->
     path = tmp_path / "inbox.sqlite"
     inbox = SqliteInbox(path, clock=lambda: 0.0)
     inbox.store([event(1)])
-    with inbox._file.writing() as connection:
-        connection.execute("CREATE TABLE filler (x)")
-    pages = inbox._file._connections[0].execute("PRAGMA page_count").fetchone()[0]
-    inbox._file._connections[0].execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(InboxUnusable, match="disk is full"):
+    with full_disk(inbox._file), pytest.raises(InboxUnusable, match="disk is full"):
         inbox.store([event(number) for number in range(2, 2_000)])
     assert len(inbox.after(0, most=10)) == 1
 

@@ -146,7 +146,7 @@ def test_a_ledger_that_cannot_be_used_is_for_the_operator(base: str, tmp_path: P
     (tmp_path / "notes.sqlite").write_text("no ledger")
     result = run("run", "--server", base, "--all", "--ledger", tmp_path / "notes.sqlite")
     assert result.exit_code == 2
-    assert "no ledger" in result.stderr
+    assert "no database" in result.stderr
 
 
 def test_patients_come_from_a_file_too(base: str, tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_a_file_that_is_no_ledger_is_said_in_one_line(tmp_path: Path, command: l
     result = said(path, *command)
 
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == f"osteo-fhir: {path}: is no ledger; name another file\n"
+    assert result.stderr == f"osteo-fhir: {path}: is no database; name another file\n"
 
 
 def test_the_ledger_is_found_by_the_settings(path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ import pytest
 
 from adapter.errors import LedgerUnusable
 from adapter.ledger import State
-from adapter.ledger.schema import APPLICATION_ID, STEPS
+from adapter.ledger.schema import PURPOSE
+from tests.full_disk import full_disk
 from tests.ledger.building import PATIENT, SERVER, entry, ledger_in
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -69,7 +70,7 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
     )
     before = (tmp_path / "ledger.sqlite").read_bytes()
 
-    assert refused(tmp_path).endswith("ledger.sqlite: is no ledger; name another file")
+    assert refused(tmp_path).endswith("ledger.sqlite: is no database; name another file")
     assert (tmp_path / "ledger.sqlite").read_bytes() == before
 
 
@@ -86,7 +87,7 @@ def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     with closing(ledger_in(tmp_path)) as ledger:
         ledger.record(entry())
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as newer:
-        newer.execute(f"PRAGMA user_version = {len(STEPS) + 1}")
+        newer.execute(f"PRAGMA user_version = {len(PURPOSE.steps) + 1}")
 
     assert "upgrade osteo-fhir-adapter" in refused(tmp_path)
 
@@ -98,19 +99,19 @@ def test_an_empty_file_becomes_a_ledger(tmp_path: Path) -> None:
         ledger.record(entry())
 
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as reader:
-        assert reader.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
-        assert reader.execute("PRAGMA user_version").fetchone() == (len(STEPS),)
+        assert reader.execute("PRAGMA application_id").fetchone() == (PURPOSE.application,)
+        assert reader.execute("PRAGMA user_version").fetchone() == (len(PURPOSE.steps),)
 
 
 def test_a_step_that_breaks_off_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(ledger_in(tmp_path)) as ledger:
         ledger.record(entry("a"))
-    broken = (*STEPS, ("ALTER TABLE entry ADD COLUMN more TEXT", "THIS IS NO SQL"))
-    monkeypatch.setattr("adapter.ledger.database.STEPS", broken)
+    broken = (*PURPOSE.steps, ("ALTER TABLE entry ADD COLUMN more TEXT", "THIS IS NO SQL"))
+    monkeypatch.setattr("adapter.ledger.ledger.PURPOSE", PURPOSE._replace(steps=broken))
     with pytest.raises(sqlite3.OperationalError, match="syntax error"):
         ledger_in(tmp_path)
 
-    monkeypatch.setattr("adapter.ledger.database.STEPS", STEPS)
+    monkeypatch.setattr("adapter.ledger.ledger.PURPOSE", PURPOSE)
     with closing(ledger_in(tmp_path)) as ledger:
         assert ledger.counts() == {State.WRITTEN: 1}
 
@@ -118,12 +119,13 @@ def test_a_step_that_breaks_off_leaves_the_file_as_it_was(tmp_path: Path, monkey
 def test_a_later_version_brings_an_older_ledger_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(ledger_in(tmp_path)) as ledger:
         ledger.record(entry("a"))
-    monkeypatch.setattr("adapter.ledger.database.STEPS", (*STEPS, ("ALTER TABLE entry ADD COLUMN more TEXT",)))
+    longer = (*PURPOSE.steps, ("ALTER TABLE entry ADD COLUMN more TEXT",))
+    monkeypatch.setattr("adapter.ledger.ledger.PURPOSE", PURPOSE._replace(steps=longer))
 
     with closing(ledger_in(tmp_path)) as ledger:
         assert ledger.counts() == {State.WRITTEN: 1}
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as reader:
-        assert reader.execute("PRAGMA user_version").fetchone() == (len(STEPS) + 1,)
+        assert reader.execute("PRAGMA user_version").fetchone() == (len(PURPOSE.steps) + 1,)
         assert reader.execute("SELECT more FROM entry").fetchall() == [(None,)]
 
 
@@ -131,15 +133,13 @@ def test_a_full_disk_is_said_and_what_was_recorded_before_is_safe(tmp_path: Path
     """E45, with SQLite's own bound on the size of the file."""
     with closing(ledger_in(tmp_path)) as ledger:
         ledger.record(entry("a"))
-        connection = ledger._database._connection()
-        (pages,) = connection.execute("PRAGMA page_count").fetchone()
-        connection.execute(f"PRAGMA max_page_count = {pages}")
-
-        with pytest.raises(LedgerUnusable, match="the disk is full; make room and start again"):
+        with (
+            full_disk(ledger._file),
+            pytest.raises(LedgerUnusable, match="disk is full; make room and start again"),
+        ):
             ledger.record(entry("b", evidence=[f"Observation/{number}/_history/1" for number in range(1000)]))
         assert ledger.entry(SERVER, "a") is not None
         assert ledger.entry(SERVER, "b") is None
-        connection.execute("PRAGMA max_page_count = 1000000")
         ledger.record(entry("b"))
         assert ledger.counts() == {State.WRITTEN: 2}
 
@@ -237,13 +237,13 @@ def test_a_read_only_folder_is_said_with_what_to_do(readable: Path) -> None:
 def test_a_place_that_may_not_be_written_to_is_said_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    assert "name another ledger" in refused(tmp_path / "file" / "below")
+    assert "name another file" in refused(tmp_path / "file" / "below")
 
 
 def test_a_folder_in_the_place_of_the_file_is_said(tmp_path: Path) -> None:
     (tmp_path / "ledger.sqlite").mkdir()
 
-    assert "name another ledger" in refused(tmp_path)
+    assert "name another file" in refused(tmp_path)
 
 
 def test_a_process_that_holds_the_file_for_too_long_is_said(tmp_path: Path) -> None:

@@ -58,3 +58,11 @@ def test_the_readme_names_the_two_commands_that_need_nothing_else(repository: Pa
     readme = (repository / "README.md").read_text("utf-8")
     assert "scripts/demo" in readme
     assert "scripts/check" in readme
+
+
+def test_whoever_extends_it_reads_of_every_room(repository: Path) -> None:
+    page = (repository / "docs" / "extend.md").read_text("utf-8")
+    entries = (each for each in (repository / "adapter").iterdir() if not each.name.startswith(("_", ".", "py.")))
+    rooms = [f"`{each.name}/`" if each.is_dir() else f"`{each.name}`" for each in entries]
+    assert len(rooms) > 10
+    assert [room for room in rooms if room not in page] == []

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from adapter.service.application import ENDPOINT
+from tests.full_disk import full_disk
 from tests.service.desk import BEARER, OBSERVATION, Desk
 from tests.service.living import SECRET, eventually
 
@@ -51,18 +52,16 @@ def test_nothing_can_be_read_from_the_endpoint(desk: Desk, method: str) -> None:
 
 def test_what_cannot_be_stored_is_not_acknowledged(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """E45, A5.13."""
-    file = desk.ward.inbox._file
-    pages = file._connections[0].execute("PRAGMA page_count").fetchone()[0]
-    file._connections[0].execute(f"PRAGMA max_page_count = {pages}")
     bundle = {"resourceType": "Observation", "meta": {"versionId": "1"}}
-    statuses = {
-        desk.tell("POST", "", json.dumps({**bundle, "id": f"{number:064}"}).encode()).status_code
-        for number in range(300)
-    }
-    assert statuses == {200, 503}
-    ready = desk.client.get("/ready")
-    assert (ready.status_code, "disk is full" in ready.text) == (503, True)
-    file._connections[0].execute("PRAGMA max_page_count = 1000000")
+    assert desk.tell().status_code == 200
+    with full_disk(desk.ward.inbox._file):
+        statuses = {
+            desk.tell("POST", "", json.dumps({**bundle, "id": f"{number:064}"}).encode()).status_code
+            for number in range(300)
+        }
+        assert statuses == {200, 503}
+        ready = desk.client.get("/ready")
+        assert (ready.status_code, "disk is full" in ready.text) == (503, True)
     assert desk.tell().status_code == 200
     assert desk.client.get("/ready").status_code == 200
 

@@ -12,6 +12,7 @@ from adapter.fhir.notifications import Kind
 from adapter.inbox.numbering import Numbers
 from adapter.job.choosing import Chosen
 from adapter.service.surroundings import Assessed
+from tests.full_disk import full_disk
 from tests.service.building import SUBSCRIPTION, WRITTEN, Hospital, StillClock, Ward, event, failing, past, ping, sign
 
 
@@ -339,13 +340,10 @@ def test_a_search_that_fails_is_tried_again(ward: Ward) -> None:
 
 def test_a_full_disk_is_told_and_nothing_is_lost(ward: Ward) -> None:
     """E45."""
-    file = ward.worklist._file
-    pages = file._connections[0].execute("PRAGMA page_count").fetchone()[0]
-    file._connections[0].execute(f"PRAGMA max_page_count = {pages}")
     ward.inbox.store([event(number, f"Patient/{number:060}") for number in range(1, 400)])
-    assert ward.worker.turn() is False
-    assert "disk is full" in ward.worker.fault
-    file._connections[0].execute("PRAGMA max_page_count = 1000000")
+    with full_disk(ward.worklist._file):
+        assert ward.worker.turn() is False
+        assert "disk is full" in ward.worker.fault
     ward.pass_time(6)
     assert (len(ward.hospital.assessed), ward.worker.fault) == (399, "")
 
