@@ -18,8 +18,9 @@ _REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the campaigns that kill run for longer than they do every day."""
+    """Let the campaigns run for longer than they do every day."""
     parser.addoption("--kills", type=int, metavar="N", help="Kill the job and the service N times in each campaign.")
+    parser.addoption("--soak", type=float, metavar="HOURS", help="Have the service run for so long, and watch it.")
 
 
 @pytest.fixture(scope="session")

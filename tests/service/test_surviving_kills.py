@@ -20,33 +20,12 @@ from adapter.inbox.events import arrivals_of
 from adapter.inbox.sqlite_inbox import SqliteInbox
 from adapter.inbox.sqlite_worklist import SqliteWorklist
 from adapter.inbox.worklist import Turn, Wish
-from tests.servers.sekmet import Json, Sekmet, sekmet
+from tests.servers.sekmet import Sekmet, sekmet
 from tests.service.living import SECRET, Service, eventually, free_port, service
+from tests.service.people import VALUES, current, load
 
 PATIENTS = 12
-VALUES = {"47255-5": 80.5, "38267-1": -3.7}
-CODES = {"47255-5": "ug/L", "38267-1": "{T-score}"}
-
-
-def patient(number: int) -> Json:
-    return {"resourceType": "Patient", "id": f"p{number}", "gender": "female", "birthDate": f"19{50 + number}-03-14"}
-
-
-def result(number: int, code: str, value: float) -> Json:
-    return {
-        "resourceType": "Observation",
-        "id": f"o{number}-{code}",
-        "status": "final",
-        "code": {"coding": [{"system": "http://loinc.org", "code": code}]},
-        "subject": {"reference": f"Patient/p{number}"},
-        "effectiveDateTime": "2026-06-01",
-        "valueQuantity": {
-            "value": value,
-            "unit": CODES[code],
-            "system": "http://unitsofmeasure.org",
-            "code": CODES[code],
-        },
-    }
+CODES = tuple(VALUES)
 
 
 class Sender:
@@ -67,7 +46,7 @@ class Sender:
             while not self.stop.is_set():
                 count += 1
                 number, version = chance.randrange(PATIENTS), f"{seed}-{count}"
-                code = chance.choice(list(CODES))
+                code = chance.choice(CODES)
                 body = {"resourceType": "Observation", "id": f"o{number}-{code}", "meta": {"versionId": version}}
                 try:
                     answer = session.put(
@@ -101,10 +80,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_written_twice(
     """E45: kill -9 under load, again and again."""
     kills, port = request.config.getoption("--kills") or 8, free_port()
     with sekmet(tmp_path / "server") as server:
-        server.load([patient(number) for number in range(PATIENTS)])
-        server.load(
-            [result(number, code, value + number / 10) for number in range(PATIENTS) for code, value in VALUES.items()]
-        )
+        load(server, PATIENTS)
         sender = Sender(port)
         try:
             for kill in range(kills):
@@ -164,9 +140,4 @@ def _key(focus: str, version: str) -> str:
 
 
 def _assert_each_patient_has_one(server: Sekmet) -> None:
-    standing = [
-        (each["subject"]["reference"], len(each["basis"]))
-        for each in server.found("RiskAssessment?_count=200")
-        if each["status"] != "entered-in-error"
-    ]
-    assert Counter(standing) == Counter((f"Patient/p{number}", 2) for number in range(PATIENTS))
+    assert Counter(current(server)) == Counter((f"Patient/p{number}", 2) for number in range(PATIENTS))

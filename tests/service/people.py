@@ -1,0 +1,48 @@
+"""Patients with two results each, made with as few words as a test needs."""
+
+from __future__ import annotations
+
+from tests.servers.sekmet import Json, Sekmet
+
+VALUES = {"47255-5": 80.5, "38267-1": -3.7}
+_UNITS = {"47255-5": "ug/L", "38267-1": "{T-score}"}
+
+
+def patient(number: int) -> Json:
+    """A woman."""
+    return {"resourceType": "Patient", "id": f"p{number}", "gender": "female", "birthDate": f"19{50 + number}-03-14"}
+
+
+def result(number: int, code: str, value: float) -> Json:
+    """A result of hers."""
+    return {
+        "resourceType": "Observation",
+        "id": f"o{number}-{code}",
+        "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": code}]},
+        "subject": {"reference": f"Patient/p{number}"},
+        "effectiveDateTime": "2026-06-01",
+        "valueQuantity": {
+            "value": value,
+            "unit": _UNITS[code],
+            "system": "http://unitsofmeasure.org",
+            "code": _UNITS[code],
+        },
+    }
+
+
+def load(server: Sekmet, number: int) -> None:
+    """Put so many patients and their results on a server."""
+    server.load([patient(each) for each in range(number)])
+    server.load([result(each, code, value + each / 10) for each in range(number) for code, value in VALUES.items()])
+
+
+def current(server: Sekmet) -> list[tuple[str, int]]:
+    """Whose assessments hold on a server, neither taken back nor replaced, and on how much each rests."""
+    found = server.found("RiskAssessment?_count=200")
+    replaced = {each["parent"]["reference"].partition("/_history/")[0] for each in found if "parent" in each}
+    return [
+        (each["subject"]["reference"], len(each["basis"]))
+        for each in found
+        if each["status"] != "entered-in-error" and f"RiskAssessment/{each['id']}" not in replaced
+    ]
