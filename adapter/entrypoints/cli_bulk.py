@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapter.entrypoints.cli import _DRY_RUN, EXIT_OK, _convert_export, _Door
-from adapter.entrypoints.cli_job import EXIT_MISSING, Told, _ServerDoor, exit_code, stoppable
+from adapter.entrypoints.cli_assessing import DRY_RUN
+from adapter.entrypoints.cli_convert import convert_export_into
+from adapter.entrypoints.cli_door import EXIT_MISSING, EXIT_OK, door
 from adapter.entrypoints.cli_options import settings_options, taken_settings
+from adapter.entrypoints.cli_telling import Told, exit_code, stoppable
 
 if TYPE_CHECKING:
     from adapter.fhir_server.bulk_data import Export
@@ -37,7 +39,7 @@ EXPORTING = (
 )
 
 
-def exporting(command: Any) -> Any:  # noqa: ANN401 - click's decorators keep the type of a command
+def exporting(command: Any) -> Any:
     """Give a command the options of an export."""
     for option in reversed(EXPORTING):
         command = option(command)
@@ -48,7 +50,7 @@ def exporting(command: Any) -> Any:  # noqa: ANN401 - click's decorators keep th
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the files.")
 @exporting
 @settings_options("server", "authorisation", "asking", "work")
-def export(out: Path, **options: Any) -> None:  # noqa: ANN401 - click hands options over
+def export(out: Path, **options: Any) -> None:
     """Ask a server for a Bulk Data export and bring its files home, to be converted.
 
     Call it again after an interruption: an export that was begun is gone on with. Ctrl-C gives it up, there too.
@@ -57,8 +59,8 @@ def export(out: Path, **options: Any) -> None:  # noqa: ANN401 - click hands opt
     Examples:
       osteo-fhir export --server https://fhir.example.org/r4 --group osteo-clinic --out export/
       osteo-fhir export --config site.toml --since last --out export/
-    """  # noqa: D301 - click reads \b as "do not wrap"
-    with _Door(), _ServerDoor():
+    """
+    with door():
         settings = taken_settings(options)
         server, ledger = _opened(settings)
         wanted = _wanted(server, options, settings, ledger)
@@ -77,27 +79,27 @@ def export(out: Path, **options: Any) -> None:  # noqa: ANN401 - click hands opt
 )
 @click.option("--as-of", metavar="DATE", help="Assess as of the end of this day (YYYY-MM-DD); default: today.")
 @click.option("--keep", is_flag=True, help="Keep the folder; otherwise it is removed once everything is written.")
-@_DRY_RUN
+@DRY_RUN
 @exporting
 @settings_options("server", "authorisation", "assessing", "asking", "work")
-def bulk(work: Path, as_of: str | None, keep: bool, dry_run: bool, **options: Any) -> None:  # noqa: ANN401, FBT001
+def bulk(work: Path, as_of: str | None, keep: bool, dry_run: bool, **options: Any) -> None:
     """The whole round: export, convert, upload. Called again after an interruption it goes on where it was.
 
     \b
     Examples:
       osteo-fhir bulk --server https://fhir.example.org/r4 --work round/ --dry-run
       osteo-fhir bulk --config site.toml --since last --work round/
-    """  # noqa: D301 - click reads \b as "do not wrap"
+    """
     from adapter.entrypoints.rounds import is_assessed, removed
 
-    with _Door(), _ServerDoor():
+    with door():
         settings = taken_settings(options)
         server, ledger = _opened(settings)
         exported, assessed = work / "export", work / "assessed"
         wanted = _wanted(server, options, settings, ledger)
         fetched = fetched_into(exported, wanted, server, hours=options["hours"], may_be_done=True)
         if not is_assessed(assessed):
-            _convert_export(
+            convert_export_into(
                 str(exported), str(assessed), _chosen(settings, as_of, assessed), force=False, dry_run=False
             )
         tally = uploaded(assessed, settings, dry_run=dry_run)
@@ -190,16 +192,16 @@ def _summary(fetched: Fetched, out: Path) -> None:
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@_DRY_RUN
+@DRY_RUN
 @settings_options("server", "authorisation", "assessing", "asking", "work")
-def upload(folder: Path, dry_run: bool, **options: Any) -> None:  # noqa: ANN401, FBT001 - click hands options over
+def upload(folder: Path, dry_run: bool, **options: Any) -> None:
     """Write to a server what `convert` made of an export: by the job's writer and ledger, so each assessment once.
 
     \b
     Example:
       osteo-fhir upload assessed/ --server https://fhir.example.org/r4 --dry-run
-    """  # noqa: D301 - click reads \b as "do not wrap"
-    with _Door(), _ServerDoor():
+    """
+    with door():
         tally = uploaded(folder, taken_settings(options), dry_run=dry_run)
     sys.exit(exit_code(tally))
 

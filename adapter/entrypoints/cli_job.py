@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from adapter.entrypoints.cli import EXIT_INCOMPLETE, EXIT_OK, _as_of, _Door
+from adapter.entrypoints.cli_assessing import as_of_day
+from adapter.entrypoints.cli_door import EXIT_MISSING, EXIT_OK, door
 from adapter.entrypoints.cli_options import settings_options, taken_settings
+from adapter.entrypoints.cli_telling import Told, exit_code, stoppable
 
 if TYPE_CHECKING:
-    from adapter.fhir_server.client import Event
     from adapter.job.doing import Job
-    from adapter.job.endings import Done
     from adapter.job.running import Tally
-
-# 1 says that somebody could not be assessed; this one, that something was missing, so that a later run may end better.
-EXIT_MISSING = 3
 
 
 @click.command()
@@ -43,10 +35,10 @@ def run(
     patients: tuple[str, ...],
     listed: TextIO | None,
     group: str,
-    everyone: bool,  # noqa: FBT001
+    everyone: bool,
     since: str,
     as_of: str | None,
-    **options: Any,  # noqa: ANN401 - click hands options over
+    **options: Any,
 ) -> None:
     """Read patients from a FHIR server, assess them, and write each assessment back, once.
 
@@ -56,14 +48,14 @@ def run(
     Examples:
       osteo-fhir run --server https://fhir.example.org/r4 --patient 1234 --dry-run
       osteo-fhir run --config site.toml --since last
-    """  # noqa: D301 - click reads \b as "do not wrap"
+    """
     from adapter.entrypoints import working
     from adapter.job.choosing import named
 
     told = Told(verbose=options.pop("verbose"))
     dry_run, allow_incomplete = options.pop("dry_run"), options.pop("allow_incomplete")
-    with _Door(), _ServerDoor():
-        moment = _as_of(as_of)
+    with door():
+        moment = as_of_day(as_of)
         settings = taken_settings(options)
         names = tuple(named([*patients, *(listed or ())]))
         selection = working.selection_of(settings, patients=names, group=group, everyone=everyone, since=since)
@@ -81,7 +73,7 @@ def run(
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="JSON for programs instead of sentences for people.")
 @settings_options("server", "authorisation", "asking")
-def doctor(as_json: bool, **options: Any) -> None:  # noqa: ANN401, FBT001 - click hands options over
+def doctor(as_json: bool, **options: Any) -> None:
     """Say in plain words what a server can do for us, how it will be written to, and what to ask its administrator.
 
     It reads the CapabilityStatement and the SMART configuration and tries a search for nobody. Nothing is written.
@@ -89,7 +81,7 @@ def doctor(as_json: bool, **options: Any) -> None:  # noqa: ANN401, FBT001 - cli
     \b
     Example:
       osteo-fhir doctor --server https://fhir.example.org/r4
-    """  # noqa: D301 - click reads \b as "do not wrap"
+    """
     import msgspec
 
     from adapter.entrypoints.connecting import connected
@@ -97,7 +89,7 @@ def doctor(as_json: bool, **options: Any) -> None:  # noqa: ANN401, FBT001 - cli
     from adapter.job.examining import examine
     from adapter.mapping_files import load_knowledge
 
-    with _Door(), _ServerDoor():
+    with door():
         findings = examine(connected(taken_settings(options)), known_codes(load_knowledge()))
     if as_json:
         click.echo(msgspec.json.encode(findings).decode())
@@ -110,7 +102,7 @@ def doctor(as_json: bool, **options: Any) -> None:  # noqa: ANN401, FBT001 - cli
     sys.exit(EXIT_MISSING if any(finding.hinders for finding in findings) else EXIT_OK)
 
 
-def _carried_out(job: Job, selection: Any, told: Told, *, workers: int, dry_run: bool) -> Tally:  # noqa: ANN401
+def _carried_out(job: Job, selection: Any, told: Told, *, workers: int, dry_run: bool) -> Tally:
     from adapter.job.campaign import carry_out, plan
 
     start = time.monotonic()
@@ -119,96 +111,3 @@ def _carried_out(job: Job, selection: Any, told: Told, *, workers: int, dry_run:
         tally = carry_out(job, campaign, workers=workers, tell=tell, stop=stop)
     told.end(tally, time.monotonic() - start)
     return tally
-
-
-def exit_code(tally: Tally) -> int:
-    """What a scheduler is told: all is well, somebody is undetermined, or something is missing."""
-    return EXIT_MISSING if tally.is_incomplete else EXIT_INCOMPLETE if tally.is_open else EXIT_OK
-
-
-class Told:
-    """What is said of a run: a bar and a summary on a terminal, one JSON line per event elsewhere."""
-
-    def __init__(self, *, verbose: bool) -> None:
-        self._verbose = verbose
-        self._on_terminal = sys.stdout.isatty()
-        self._lock = threading.Lock()
-
-    def exchange(self, event: Event) -> None:
-        """One exchange with the server; those that went well only if asked for."""
-        from adapter.entrypoints import working
-
-        if self._verbose or event.error or event.status >= 500 or event.status == 429:
-            self._line(working.exchanged(event), err=self._on_terminal)
-
-    @contextmanager
-    def progress(self, patients: int, base: str) -> Iterator[Callable[[Done], None]]:
-        """Tell of each patient that came to an end."""
-        from adapter.entrypoints import working
-
-        if not self._on_terminal:
-            self._line(working.begun(patients))
-            yield lambda done: self._line(working.ended(done, base))
-            return
-        start, count = time.monotonic(), 0
-
-        def rate(done: Done | None) -> str:
-            return f"{count / (time.monotonic() - start):.0f}/s" if done else ""
-
-        with click.progressbar(
-            length=patients, label="Patients", show_pos=True, item_show_func=rate, file=sys.stderr
-        ) as bar:
-
-            def tell(done: Done) -> None:
-                nonlocal count
-                count += 1
-                bar.update(1, done)
-
-            yield tell
-
-    def end(self, tally: Tally, seconds: float) -> None:
-        """The closing summary."""
-        from adapter.entrypoints import working
-
-        if self._on_terminal:
-            click.echo(working.summary(tally, seconds))
-        else:
-            self._line(working.summed_up(tally, seconds))
-
-    def _line(self, event: dict[str, Any], *, err: bool = False) -> None:
-        with self._lock:
-            click.echo(json.dumps(event), err=err)
-
-
-class _ServerDoor:
-    """Report a server that could not be asked in one line, and leave with the code that says: try again later."""
-
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Turn a ServerError into one line on standard error."""
-        from adapter.errors import ServerError
-
-        if isinstance(error, ServerError):
-            named = f" (the server calls the exchange {error.request_id})" if error.request_id else ""
-            click.echo(f"osteo-fhir: {error} [{error.code}]{named}", err=True)
-            sys.exit(EXIT_MISSING)
-
-
-@contextmanager
-def stoppable() -> Iterator[threading.Event]:
-    """An event that is set by Ctrl-C or a service manager's stop; the second Ctrl-C ends at once, as ever."""
-    stop = threading.Event()
-
-    def asked(number: int, frame: object) -> None:
-        stop.set()
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-        click.echo("osteo-fhir: stopping after the patients that were begun", err=True)
-
-    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

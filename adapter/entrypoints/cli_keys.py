@@ -8,7 +8,7 @@ from typing import Literal
 
 import click
 
-from adapter.entrypoints.cli import _Door
+from adapter.entrypoints.cli_door import door
 from adapter.entrypoints.outputs import write_files
 from adapter.errors import SettingsInvalid
 from adapter.settings.files import read_private
@@ -31,15 +31,15 @@ def keys() -> None:
 )
 @click.option("--out", required=True, type=_KEY, help="Where to write the private key; only you can read it.")
 @click.option("--force", is_flag=True, help="Overwrite a key that exists; the server then knows you no more.")
-def new(alg: Literal["ES384", "RS384"], out: Path, force: bool) -> None:  # noqa: FBT001 - click hands flags over
+def new(alg: Literal["ES384", "RS384"], out: Path, force: bool) -> None:
     """Make a private key (JWK) that only its owner can read.
 
     \b
     Example:
       osteo-fhir keys new --out smart-key.json
       osteo-fhir keys jwks smart-key.json > jwks.json
-    """  # noqa: D301 - click reads \b as "do not wrap"
-    with _Door():
+    """
+    with door():
         _needs_joserfc()
         from adapter.fhir_server.keys import new_key
 
@@ -57,8 +57,8 @@ def jwks(keyfile: Path, kid: str) -> None:
     \b
     Example:
       osteo-fhir keys jwks smart-key.json > jwks.json
-    """  # noqa: D301 - click reads \b as "do not wrap"
-    with _Door():
+    """
+    with door():
         _needs_joserfc()
         from adapter.fhir_server.keys import read_key
 

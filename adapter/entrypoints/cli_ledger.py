@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from adapter.entrypoints.cli import EXIT_INCOMPLETE, EXIT_OK, _Door
+from adapter.entrypoints.cli_door import EXIT_INCOMPLETE, EXIT_OK, door
 from adapter.ledger.entries import State
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _age(context: click.Context, option: click.Parameter, value: str) -> timedel
 )
 @click.option("--limit", type=click.IntRange(0), default=20, show_default=True, help="List at most so many; 0 is all.")
 @_where
-def status(states: tuple[str, ...], limit: int, *, as_json: bool, **where: Any) -> None:  # noqa: ANN401 - click hands options over
+def status(states: tuple[str, ...], limit: int, *, as_json: bool, **where: Any) -> None:
     """Show what is written, undetermined, quarantined or dead, and why; who is at work; how far each server was read.
 
     Ends with 1 where something was given up and waits for a person, else with 0.
@@ -65,11 +65,11 @@ def status(states: tuple[str, ...], limit: int, *, as_json: bool, **where: Any) 
     Examples:
       osteo-fhir status
       osteo-fhir status --state undetermined --limit 0 --json
-    """  # noqa: D301 - click reads \b as "do not wrap"
+    """
     from adapter.entrypoints import recounting
     from adapter.ledger.entries import GIVEN_UP
 
-    with _Door(), _opened(where) as ledger:
+    with door(), _opened(where) as ledger:
         account = recounting.account(ledger, states=[State(each) for each in states] or GIVEN_UP, limit=limit)
         click.echo(recounting.as_json(account) if as_json else recounting.page(account))
     sys.exit(EXIT_INCOMPLETE if account.is_waiting else EXIT_OK)
@@ -81,7 +81,7 @@ def status(states: tuple[str, ...], limit: int, *, as_json: bool, **where: Any) 
 @click.option("--patient", default="", metavar="REF", help="What was given up of this patient, such as Patient/1.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be tried again.")
 @_where
-def retry(keys: tuple[str, ...], patient: str, *, everything: bool, dry_run: bool, **where: Any) -> None:  # noqa: ANN401
+def retry(keys: tuple[str, ...], patient: str, *, everything: bool, dry_run: bool, **where: Any) -> None:
     """Have the next run try again what was given up: the quarantined and the dead.
 
     KEY is the first column of `osteo-fhir status`. Ends with 1 where what was named was not given up.
@@ -90,12 +90,12 @@ def retry(keys: tuple[str, ...], patient: str, *, everything: bool, dry_run: boo
     Examples:
       osteo-fhir retry --all --dry-run
       osteo-fhir retry --patient Patient/1
-    """  # noqa: D301 - click reads \b as "do not wrap"
+    """
     from adapter.entrypoints import recounting
 
     if sum((bool(keys), bool(patient), everything)) != 1:
         raise click.UsageError("name what to try again in one way: KEY..., --patient or --all")
-    with _Door(), _opened(where) as ledger:
+    with door(), _opened(where) as ledger:
         found = ledger.retry(keys=keys, patient=patient, dry_run=dry_run)
         click.echo("\n".join(recounting.line(each) for each in found), nl=bool(found))
         click.echo(f"{len(found)} {'would be' if dry_run else 'will be'} tried again by the next run", err=True)
@@ -112,7 +112,7 @@ def retry(keys: tuple[str, ...], patient: str, *, everything: bool, dry_run: boo
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be forgotten.")
 @_where
-def purge(age: timedelta, *, written: bool, dry_run: bool, **where: Any) -> None:  # noqa: ANN401 - click hands options over
+def purge(age: timedelta, *, written: bool, dry_run: bool, **where: Any) -> None:
     """Forget what came to an end long ago, and overwrite its place in the file.
 
     What is unfinished is never forgotten; what stands on the server only with --written. Nothing changes on a server.
@@ -121,8 +121,8 @@ def purge(age: timedelta, *, written: bool, dry_run: bool, **where: Any) -> None
     Examples:
       osteo-fhir purge --older-than 400d --dry-run
       osteo-fhir purge --older-than 400d
-    """  # noqa: D301 - click reads \b as "do not wrap"
-    with _Door(), _opened(where) as ledger:
+    """
+    with door(), _opened(where) as ledger:
         counts = ledger.purge(datetime.now(UTC) - age, standing=written, dry_run=dry_run)
         for state, count in sorted(counts.items()):
             click.echo(f"{state:13}{count:9}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from adapter.entrypoints.cli import _Door
+from adapter.entrypoints.cli_door import door
 
 
 @click.command()
@@ -32,10 +32,10 @@ def sandbox(port: int, data: Path | None, words: tuple[str, ...]) -> None:
     Example:
       osteo-fhir sandbox
       osteo-fhir run --server http://127.0.0.1:8465/fhir --all --as-of 2026-06-15
-    """  # noqa: D301 - click reads \b as "do not wrap"
+    """
     from adapter.entrypoints import sandboxing
 
-    with _Door(), ExitStack() as stack:
+    with door(), ExitStack() as stack:
         patients = sandboxing.loaded(words) if words else sandboxing.journeys()
         folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="osteo-fhir-sandbox-")))
         # Before the server is up: from now on Ctrl-C ends both, in order.

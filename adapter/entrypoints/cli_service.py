@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from adapter.entrypoints.cli import EXIT_INCOMPLETE, _Door
-from adapter.entrypoints.cli_job import Told, _ServerDoor
+from adapter.entrypoints.cli_door import EXIT_INCOMPLETE, door
 from adapter.entrypoints.cli_options import settings_options, taken_settings
+from adapter.entrypoints.cli_telling import Told
 
 if TYPE_CHECKING:
     from adapter.inbox.sqlite_worklist import SqliteWorklist
@@ -29,7 +29,7 @@ _NOTIFIED = settings_options("work", "notifications")
 @click.option("--insecure", is_flag=True, help="Take notifications without a secret; on a loopback address alone.")
 @click.option("--verbose", is_flag=True, help="Tell every exchange with the server, not only those that failed.")
 @settings_options()
-def serve(insecure: bool, verbose: bool, **options: Any) -> None:  # noqa: ANN401, FBT001 - click hands options over
+def serve(insecure: bool, verbose: bool, **options: Any) -> None:
     """Take notifications of a FHIR server, assess whom they concern, and write each assessment back, once.
 
     The endpoint is http://ADDRESS/notify; see `osteo-fhir subscribe`. A notification is stored before it is
@@ -40,11 +40,11 @@ def serve(insecure: bool, verbose: bool, **options: Any) -> None:  # noqa: ANN40
     Examples:
       osteo-fhir serve --server https://fhir.example.org/r4 --secret-file secret.txt
       osteo-fhir serve --config site.toml --listen 0.0.0.0:8040
-    """  # noqa: D301 - click reads \b as "do not wrap"
+    """
     from adapter.entrypoints import serving
 
     told = Told(verbose=verbose)
-    with _Door(), _ServerDoor():
+    with door():
         settings = taken_settings(options)
         click.echo(f"osteo-fhir: listening on {settings.listen}", err=True)
         serving.serve(settings, insecure=insecure, announce=told.exchange)
@@ -58,9 +58,14 @@ def inbox() -> None:
 @inbox.command("list")
 @click.option("--json", "as_json", is_flag=True, help="JSON for programs instead of a table for people.")
 @_NOTIFIED
-def list_(as_json: bool, **options: Any) -> None:  # noqa: ANN401, FBT001
-    """List what was given up, with its reason, and how much is waiting."""
-    with _Door():
+def list_(as_json: bool, **options: Any) -> None:
+    """List what was given up, with its reason, and how much is waiting.
+
+    \b
+    Example:
+      osteo-fhir inbox list --inbox inbox.sqlite
+    """
+    with door():
         worklist = _opened(options)
         letters, (tasks, _, first) = worklist.letters(), worklist.counts()
         if as_json:
@@ -75,9 +80,14 @@ def list_(as_json: bool, **options: Any) -> None:  # noqa: ANN401, FBT001
 @inbox.command()
 @click.argument("id_", type=int, metavar="NUMBER")
 @_NOTIFIED
-def show(id_: int, **options: Any) -> None:  # noqa: ANN401
-    """Show one thing that was given up, and who did what about it before."""
-    with _Door():
+def show(id_: int, **options: Any) -> None:
+    """Show one thing that was given up, and who did what about it before.
+
+    \b
+    Example:
+      osteo-fhir inbox show 12
+    """
+    with door():
         worklist = _opened(options)
         letter = next((each for each in worklist.letters() if each.id == id_), None)
         if letter is None:
@@ -94,11 +104,17 @@ def show(id_: int, **options: Any) -> None:  # noqa: ANN401
 @_ALL
 @_REASON
 @_NOTIFIED
-def replay(ids: tuple[int, ...], everything: bool, reason: str, **options: Any) -> None:  # noqa: ANN401, FBT001
-    """Have the service try again what was given up; who asked for it is kept."""
+def replay(ids: tuple[int, ...], everything: bool, reason: str, **options: Any) -> None:
+    """Have the service try again what was given up; who asked for it is kept.
+
+    \b
+    Examples:
+      osteo-fhir inbox replay 12 13
+      osteo-fhir inbox replay --reason unreachable
+    """
     from adapter.entrypoints import serving
 
-    with _Door():
+    with door():
         settings = taken_settings(options)
         worklist = _opened_at(settings.inbox)
         letters = _chosen(worklist, ids, reason, everything=everything)
@@ -111,9 +127,14 @@ def replay(ids: tuple[int, ...], everything: bool, reason: str, **options: Any) 
 @_ALL
 @_REASON
 @_NOTIFIED
-def drop(ids: tuple[int, ...], everything: bool, reason: str, **options: Any) -> None:  # noqa: ANN401, FBT001
-    """Throw away what was given up; who did it is kept."""
-    with _Door():
+def drop(ids: tuple[int, ...], everything: bool, reason: str, **options: Any) -> None:
+    """Throw away what was given up; who did it is kept.
+
+    \b
+    Example:
+      osteo-fhir inbox drop 12
+    """
+    with door():
         worklist = _opened(options)
         letters = _chosen(worklist, ids, reason, everything=everything)
         count = worklist.drop([each.id for each in letters], who=_who(), now=datetime.now(UTC).timestamp())

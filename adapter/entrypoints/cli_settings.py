@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from adapter.entrypoints.cli import _Door
+from adapter.entrypoints.cli_door import door
 from adapter.entrypoints.cli_options import settings_options, taken_settings
 from adapter.settings.loading import shown
 
@@ -15,7 +15,7 @@ from adapter.settings.loading import shown
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="JSON for programs instead of a table for people.")
 @settings_options()
-def settings(as_json: bool, **options: Any) -> None:  # noqa: ANN401, FBT001 - click hands options over
+def settings(as_json: bool, **options: Any) -> None:
     """Show every setting with its value and where it came from; secrets are masked.
 
     A flag goes before the environment (OSTEO_FHIR_...), that before the TOML file, and that before the default.
@@ -24,8 +24,8 @@ def settings(as_json: bool, **options: Any) -> None:  # noqa: ANN401, FBT001 - c
     Examples:
       osteo-fhir settings
       osteo-fhir settings --config site.toml --json
-    """  # noqa: D301 - click reads \b as "do not wrap"
-    with _Door():
+    """
+    with door():
         rows = list(shown(taken_settings(options)))
         if as_json:
             click.echo(json.dumps({name: {"value": value, "from": origin} for name, value, origin in rows}, indent=2))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from adapter.entrypoints.cli import _DRY_RUN, _Door
-from adapter.entrypoints.cli_job import _ServerDoor
+from adapter.entrypoints.cli_assessing import DRY_RUN
+from adapter.entrypoints.cli_door import door
 from adapter.entrypoints.cli_options import settings_options, taken_settings
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ _CRITERIA = click.option(
     help="How much a notification holds; nothing in it is believed, so less is better.",
 )
 @click.option("--days", default=30, show_default=True, help="How long it lives before it is renewed; 0 is for ever.")
-@_DRY_RUN
+@DRY_RUN
 @settings_options("server", "authorisation", "assessing", "asking", "notifications")
-def subscribe(content: str, days: int, dry_run: bool, **options: Any) -> None:  # noqa: ANN401, FBT001
+def subscribe(content: str, days: int, dry_run: bool, **options: Any) -> None:
     """Create the Subscription, or renew or re-activate the one that is there; calling it again changes nothing.
 
     The secret of the settings (OSTEO_FHIR_SECRET, --secret-file) goes along, so that notifications can prove it.
@@ -58,10 +58,10 @@ def subscribe(content: str, days: int, dry_run: bool, **options: Any) -> None:  
     Examples:
       osteo-fhir subscribe --server https://fhir.example.org/r4 --endpoint https://adapter.example.org/notify
       osteo-fhir subscribe --config site.toml --endpoint https://adapter.example.org/notify --dry-run
-    """  # noqa: D301 - click reads \b as "do not wrap"
+    """
     from adapter.service.subscribing import tend
 
-    with _Door(), _ServerDoor():
+    with door():
         server, release, wanted = _prepared(options, content=content)
         tended = tend(server, wanted, release, now=datetime.now(UTC), life=timedelta(days=days), dry_run=dry_run)
         _tell(tended, dry_run=dry_run)
@@ -71,18 +71,18 @@ def subscribe(content: str, days: int, dry_run: bool, **options: Any) -> None:  
 @_ENDPOINT
 @_TOPIC
 @_CRITERIA
-@_DRY_RUN
+@DRY_RUN
 @settings_options("server", "authorisation", "assessing", "asking", "notifications")
-def unsubscribe(dry_run: bool, **options: Any) -> None:  # noqa: ANN401, FBT001
+def unsubscribe(dry_run: bool, **options: Any) -> None:
     """Delete the Subscription of this endpoint and purpose; those of others are not touched.
 
     \b
     Example:
       osteo-fhir unsubscribe --config site.toml --endpoint https://adapter.example.org/notify
-    """  # noqa: D301 - click reads \b as "do not wrap"
+    """
     from adapter.service.subscribing import remove
 
-    with _Door(), _ServerDoor():
+    with door():
         server, release, wanted = _prepared(options)
         removed = remove(server, wanted, release, dry_run=dry_run)
         for each in removed:

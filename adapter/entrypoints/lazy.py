@@ -10,21 +10,21 @@ import click
 
 
 class LazyGroup(click.Group):
-    """A group some of whose commands are known by name and one line of help until they are called."""
+    """A group whose commands are known by name and one line of help until they are called."""
 
     def __init__(self, *args: Any, later: Mapping[str, tuple[str, str]], **options: Any) -> None:  # noqa: ANN401 - click's own
-        """Take, beside what click takes, the later commands: name → (``module:attribute``, line of help)."""
+        """Take, beside what click takes, the commands: name → (``module:attribute``, line of help)."""
         super().__init__(*args, **options)
         self._later = later
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, imported or not."""
-        return sorted({*super().list_commands(ctx), *self._later})
+        return sorted(self._later)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of this name, imported now if it was not yet."""
         if cmd_name not in self._later:
-            return super().get_command(ctx, cmd_name)
+            return None
         module, _, attribute = self._later[cmd_name][0].partition(":")
         command = getattr(import_module(module), attribute)
         if not isinstance(command, click.Command):
@@ -33,11 +33,5 @@ class LazyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List every command with its line, without importing any."""
-        rows = [(name, self._line(name)) for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
-            formatter.write_dl(rows)
-
-    def _line(self, name: str) -> str:
-        if name in self._later:
-            return self._later[name][1]
-        return self.commands[name].get_short_help_str(limit=100)
+            formatter.write_dl([(name, self._later[name][1]) for name in self.list_commands(ctx)])

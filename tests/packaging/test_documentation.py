@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 
-from adapter.entrypoints.cli import main
-
-
-def commands(command: click.Command, name: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """A command and all the commands under it, each with the words that call it."""
-    yield name, command
-    if isinstance(command, click.Group):
-        context = click.Context(command)
-        for word in command.list_commands(context):
-            below = command.get_command(context, word)
-            assert below is not None, f"{name} lists {word} and does not have it"
-            yield from commands(below, (*name, word))
-
-
-COMMANDS = {" ".join(name): command for name, command in commands(main, ("osteo-fhir",))}
+from tests.entrypoints.all_commands import COMMANDS
 
 
 @pytest.fixture(scope="module")
