@@ -127,6 +127,9 @@ def summary(tally: Tally, seconds: float) -> str:
         f"not offered by this server, so not known of anybody: {', '.join(tally.not_offered)}"
         if tally.not_offered
         else "",
+        "another process is still at work on some of them; run again to be sure of those"
+        if tally.endings[Ending.ELSEWHERE]
+        else "",
         "stopped before the end; run again to go on" if tally.stopped else "",
         "see `osteo-fhir status` for who and why" if tally.is_incomplete or tally.is_open else "",
     ]

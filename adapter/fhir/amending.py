@@ -1,4 +1,4 @@
-"""What becomes of an earlier assessment: a newer one names it, or it is taken back."""
+"""What becomes of an earlier assessment: a newer one names it, it is taken back, or it holds again."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ def superseding(resources: Sequence[Mapping[str, Any]], old_reference: str) -> l
     return [_naming(resource, old) for resource in resources]
 
 
-def retracted(found: Mapping[str, Any], *, why: str) -> dict[str, Any]:
-    """An assessment as entered in error: its text stays as it was, and a note says why it no longer holds.
+def restated(found: Mapping[str, Any], *, status: str, why: str) -> dict[str, Any]:
+    """An assessment with another status: its text stays as it was, and a note says why the status changed.
 
     Args:
         found: The resource as it stands on the server.
+        status: The new status, ``RETRACTED`` where it no longer holds.
         why: The reason, as a sentence for clinicians.
     """
     meta = found.get("meta", {})
@@ -39,7 +40,7 @@ def retracted(found: Mapping[str, Any], *, why: str) -> dict[str, Any]:
         **{name: changed.pop(name) for name in ("resourceType", "id") if name in changed},
         **({"meta": ours} if ours else {}),
         **changed,
-        "status": RETRACTED,
+        "status": status,
         "note": [*found.get("note", ()), {"text": why}],
     }
 

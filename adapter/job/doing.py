@@ -24,7 +24,7 @@ from adapter.knowledge.model import Knowledge
 from adapter.ledger.entries import GIVEN_UP, Entry, State
 from adapter.ledger.ledger import Ledger
 from adapter.pipeline import Options, Outcome, assess_sources
-from adapter.problems import ProblemCode, Severity
+from adapter.problems import Problem, ProblemCode, Severity
 
 Resource = Mapping[str, Any]
 _AMBIGUOUS = ProblemCode.SUBJECT_AMBIGUOUS
@@ -152,31 +152,38 @@ class Job:
     def _concluded(self, patient: str, resources: Sequence[Resource], fetched: Fetched, release: Release) -> Done:
         """Write what is new, take back what no longer holds, and send nothing where nothing changed."""
         key = resources[0]["id"] if resources else ""
-        current = self.ledger.current(self.server.base, patient)
-        if key and current is not None and current.key == key:
-            return Done(patient=patient, ending=Ending.UNCHANGED, written=current.written)
-        if any(validate(resource, release) for resource in resources):
-            return Done(patient=patient, ending=Ending.REFUSED, reason="output-invalid", key=key)
-        known = self.ledger.entry(self.server.base, key) if key else None
-        if known is not None and known.state in GIVEN_UP:
-            return Done(patient=patient, ending=Ending.FAILED, reason=known.reason, key=key)
+        history = self.ledger.history(self.server.base, patient)
+        known = next((entry for entry in history if entry.key == key), None)
+        foreseen = _foreseen(patient, resources, known, release)
         if self._choices.dry_run:
-            return Done(patient=patient, ending=Ending.WOULD_WRITE if key else Ending.NOTHING_TO_WRITE)
+            return foreseen or Done(patient=patient, ending=Ending.WOULD_WRITE)
+        if foreseen and foreseen.ending is Ending.UNCHANGED and len(history) == 1:
+            return foreseen
         if not self._hold(patient):
             return Done(patient=patient, ending=Ending.ELSEWHERE)
         earlier = Earlier(self.server, self.ledger, patient, release)
-        old = earlier.standing(key)
-        done = (
-            earlier.taken_back(old, fetched)
-            if old is not None
-            else Done(patient=patient, ending=Ending.NOTHING_TO_WRITE)
-        )
-        return self._written(done, resources, known, old) if key else done
+        if foreseen is None and known is not None and _stood(known):
+            again = earlier.renewed(known, resources[0]["status"])
+            if isinstance(again, Problem):
+                foreseen = self._left_alone(known, again.code, (again,))
+            else:
+                known = again
+        holds = foreseen is None or foreseen.ending is Ending.UNCHANGED
+        revised = earlier.revised(history, key, fetched, stands=holds and bool(standing_reference(known)))
+        done = foreseen or self._written(patient, resources, known, revised.replaced)
+        if done.ending is Ending.WRITTEN and revised.replaced is not None:
+            earlier.close_replaced(key)
+        return msgspec.structs.replace(done, retracted=revised.retracted, problems=(*revised.problems, *done.problems))
 
-    def _written(self, done: Done, resources: Sequence[Resource], known: Entry | None, old: Entry | None) -> Done:
-        """Write the assessment, recording each step, so that whoever comes after a crash goes on from there."""
-        entry = self._begun(done.patient, resources[0], known, old)
-        replaced = standing_reference(old)
+    def _written(self, patient: str, resources: Sequence[Resource], known: Entry | None, old: Entry | None) -> Done:
+        """Write the assessment, or what is missing of one that stands there and holds again."""
+        entry = self._begun(patient, resources[0], known, old)
+        if old is not None and not (known is not None and _stood(known)):
+            resources = superseding(resources, standing_reference(old))
+        return self._sent(entry, resources)
+
+    def _sent(self, entry: Entry, resources: Sequence[Resource]) -> Done:
+        """Send what is not there yet, recording each step, so that whoever comes after a crash goes on from there."""
         written: list[str] = list(entry.written)
 
         def step(reference: str) -> None:
@@ -185,29 +192,28 @@ class Job:
 
         self.ledger.record(entry)
         try:
-            receipt = write_back(
-                self.server,
-                superseding(resources, replaced) if replaced else resources,
-                done=entry.written,
-                step=step,
-                habits=self._habits,
-            )
+            receipt = write_back(self.server, resources, done=entry.written, step=step, habits=self._habits)
             # What stood there before was not written by this call: a person may have taken it back since.
             taken_back = not receipt.created and is_taken_back(self.server, receipt.written)
         except ServerError as error:
-            return self._not_written(done, msgspec.structs.replace(entry, written=tuple(written)), error)
-        problems = (*done.problems, *receipt.problems)
+            return self._not_written(msgspec.structs.replace(entry, written=tuple(written)), error)
+        entry = msgspec.structs.replace(entry, written=receipt.written)
         if taken_back:
-            self._close(entry, State.QUARANTINED, _EDITED)
-            return msgspec.structs.replace(
-                done, ending=Ending.REFUSED, reason=_EDITED, problems=problems, key=entry.key
-            )
-        self._close(msgspec.structs.replace(entry, written=receipt.written), State.WRITTEN)
-        if old is not None and done.retracted == ():
-            self._close(old, State.SUPERSEDED)
-        return msgspec.structs.replace(
-            done, ending=Ending.WRITTEN, written=receipt.written, way=receipt.way, problems=problems, key=entry.key
+            return self._left_alone(entry, _EDITED, receipt.problems)
+        self._close(entry, State.WRITTEN)
+        return Done(
+            patient=entry.patient,
+            ending=Ending.WRITTEN,
+            key=entry.key,
+            way=receipt.way,
+            written=receipt.written,
+            problems=receipt.problems,
         )
+
+    def _left_alone(self, entry: Entry, reason: str, problems: tuple[Problem, ...]) -> Done:
+        """A person has changed it, or it cannot be changed: it waits for a person."""
+        self._close(entry, State.QUARANTINED, reason)
+        return Done(patient=entry.patient, ending=Ending.REFUSED, reason=reason, problems=problems, key=entry.key)
 
     def _begun(self, patient: str, assessment: Resource, known: Entry | None, old: Entry | None) -> Entry:
         evidence = [basis["reference"] for basis in assessment.get("basis", ()) if "reference" in basis]
@@ -222,13 +228,11 @@ class Job:
             replaces=old.key if old else (known.replaces if known else ""),
         )
 
-    def _not_written(self, done: Done, entry: Entry, error: ServerError) -> Done:
+    def _not_written(self, entry: Entry, error: ServerError) -> Done:
         """What time may mend stays begun, so that the next run goes on with it; the rest waits for a person."""
         may_retry = error.may_retry and entry.attempts < _MOST_ATTEMPTS
         self._close(entry, State.WRITING if may_retry else State.DEAD, error.code)
-        return msgspec.structs.replace(
-            done, ending=Ending.FAILED, reason=error.code, may_retry=may_retry, key=entry.key
-        )
+        return Done(patient=entry.patient, ending=Ending.FAILED, reason=error.code, may_retry=may_retry, key=entry.key)
 
     def _close(self, entry: Entry, state: State, reason: str = "") -> None:
         self.ledger.record(msgspec.structs.replace(entry, state=state, reason=reason))
@@ -238,9 +242,9 @@ class Job:
         base = self.server.base
         state = done.remembered_as
         if state is not None:
-            self.ledger.record(
-                Entry(server=base, key=done.key or done.patient, patient=done.patient, state=state, reason=done.reason)
-            )
+            key = done.key or done.patient
+            known = self.ledger.entry(base, key) or Entry(server=base, key=key, patient=done.patient, state=state)
+            self._close(known, state, done.reason)
         elif done.is_settled:
             before = self.ledger.entry(base, done.patient)
             if before is not None and before.state is not State.SUPERSEDED:
@@ -252,6 +256,25 @@ class Job:
         return (
             options if options.release else msgspec.structs.replace(options, release=self._fetcher.capabilities.release)
         )
+
+
+def _foreseen(patient: str, resources: Sequence[Resource], known: Entry | None, release: Release) -> Done | None:
+    """How it ends where nothing is to be written; ``None`` where something is."""
+    if not resources:
+        return Done(patient=patient, ending=Ending.NOTHING_TO_WRITE)
+    key = resources[0]["id"]
+    if known is not None and known.state is State.WRITTEN:
+        return Done(patient=patient, ending=Ending.UNCHANGED, written=known.written)
+    if any(validate(resource, release) for resource in resources):
+        return Done(patient=patient, ending=Ending.REFUSED, reason="output-invalid", key=key)
+    if known is not None and known.state in GIVEN_UP:
+        return Done(patient=patient, ending=Ending.FAILED, reason=known.reason, key=key)
+    return None
+
+
+def _stood(known: Entry) -> bool:
+    """Whether an assessment was on the server before another took its place or it was taken back."""
+    return known.state in (State.SUPERSEDED, State.RETRACTED) and bool(standing_reference(known))
 
 
 def _is_ambiguous(outcome: Outcome) -> bool:

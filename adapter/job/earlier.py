@@ -16,19 +16,39 @@ from adapter.fhir.releases import Release
 from adapter.fhir.standing import standing_in
 from adapter.fhir.versions import is_withdrawn
 from adapter.fhir_server.client import FhirServer
-from adapter.fhir_server.retracting import retract
+from adapter.fhir_server.retracting import reinstate, retract
 from adapter.job.answers import single
 from adapter.job.asking import said_by
-from adapter.job.endings import Done, Ending
 from adapter.job.fetching import Fetched
-from adapter.ledger.entries import UNFINISHED, Entry, State
+from adapter.ledger.entries import MAY_STAND, Entry, State
 from adapter.ledger.ledger import Ledger
-from adapter.problems import Problem
+from adapter.problems import Problem, ProblemCode
 
-_WHY = (
+_WITHDRAWN = (
     "Entered in error: a result that this assessment rests on was withdrawn or removed after it was made. "
     "该评估所依据的结果已被撤回或删除。"
 )
+_OVERTAKEN = (
+    "Entered in error: what this assessment rests on no longer applies, and an earlier assessment holds again. "
+    "该评估所依据的情况已不再适用，先前的评估重新有效。"
+)
+_AGAIN = (
+    "This assessment holds again: what it rests on is there again, as it was. 该评估所依据的结果已恢复，评估重新有效。"
+)
+
+
+class Revised(msgspec.Struct):
+    """What became of a patient's earlier assessments.
+
+    Attributes:
+        replaced: The one in whose place a new one comes, also where it was just taken back.
+        retracted: What was taken back, with versions.
+        problems: What went otherwise than planned.
+    """
+
+    replaced: Entry | None = None
+    retracted: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 class Earlier:
@@ -37,53 +57,116 @@ class Earlier:
     def __init__(self, server: FhirServer, ledger: Ledger, patient: str, release: Release) -> None:
         """Take where it stands and where it is recorded."""
         self._server, self._ledger, self._patient, self._release = server, ledger, patient, release
+        self._seen: dict[str, bool] = {}
 
-    def standing(self, key: str) -> Entry | None:
-        """The newest assessment that stands, other than the one that is about to be written."""
-        for begun in self._recorded(*UNFINISHED):
-            if begun.key not in (key, self._patient):
-                self._settle(begun)
-        standing = self._recorded(State.WRITTEN)
-        for older in standing[1:]:
-            # A crash came between writing the newer one and recording that it took this one's place.
-            self._close(older, State.SUPERSEDED)
-        return standing[0] if standing else None
+    def revised(self, history: Sequence[Entry], key: str, fetched: Fetched, *, stands: bool) -> Revised:
+        """Find out what stands besides the assessment that holds now, and take back what may not stand beside it.
 
-    def taken_back(self, old: Entry, fetched: Fetched) -> Done:
-        """Take the old assessment back if what it rested on was withdrawn; say what became of it."""
-        nothing = Done(patient=self._patient, ending=Ending.NOTHING_TO_WRITE)
-        reference = standing_reference(old)
-        if not reference or all(self._stands(each, fetched) for each in old.evidence):
-            return nothing
-        result = retract(self._server, reference, reason=_WHY, release=self._release)
+        That is what rests on evidence that was withdrawn; and where the assessment that holds now stands there since
+        an earlier time, every later one: readers would take the newest that stands for the one that holds.
+
+        Args:
+            history: All that is known of the patient, the one that was begun first before the others.
+            key: The assessment that holds now; empty where none does.
+            fetched: What the server said of the patient.
+            stands: Whether the assessment that holds now is on the server already.
+        """
+        revised = Revised()
+        is_later = False
+        for entry in history:
+            if entry.key == key:
+                is_later = stands
+            elif self._may_stand(entry):
+                self._revise(self._found_out(entry), fetched, revised, is_later=is_later)
+        return revised
+
+    def renewed(self, known: Entry, status: str) -> Entry | Problem | None:
+        """An assessment that holds again, where it stood; ``None`` if it is gone, a problem if a person changed it.
+
+        Args:
+            known: What is recorded of it: superseded or retracted.
+            status: The status with which it would be written now.
+        """
+        reference = standing_reference(known)
+        if known.state is State.RETRACTED:
+            result = reinstate(
+                self._server,
+                reference,
+                status=status,
+                reason=_AGAIN,
+                ours=(_WITHDRAWN, _OVERTAKEN),
+                release=self._release,
+            )
+            if isinstance(result, Problem):
+                return None if result.code is ProblemCode.DELETED else result
+            others = tuple(each for each in known.written if each != reference)
+            return msgspec.structs.replace(known, written=(*result.written, *others))
+        answer = self._server.read(reference.partition("/_history/")[0])
+        if answer is not None and _is_withdrawn(answer.body):
+            what = "it is marked as entered in error, and not by us"
+            return Problem(ProblemCode.EDITED_SINCE, "RiskAssessment", what, "it was left alone", reference)
+        return known if answer is not None else None
+
+    def close_replaced(self, key: str) -> None:
+        """Record that a newer one took the place of every other that stands."""
+        for other in self._ledger.entries(states=[State.WRITTEN], server=self._server.base, patient=self._patient):
+            if other.key != key:
+                self._close(other, State.SUPERSEDED)
+
+    def _may_stand(self, entry: Entry) -> bool:
+        """Whether it may say something on the server and is ours to change: what a person changed is not."""
+        is_left = entry.state is State.SUPERSEDED and (entry.reason or not standing_reference(entry))
+        return entry.key != self._patient and entry.state in (*MAY_STAND, State.ASSESSED) and not is_left
+
+    def _revise(self, entry: Entry, fetched: Fetched, revised: Revised, *, is_later: bool) -> None:
+        if entry.state is State.WRITTEN:
+            revised.replaced = entry
+        if not standing_reference(entry):
+            return
+        if not all(self._stands(each, fetched) for each in entry.evidence):
+            self._take_back(entry, _WITHDRAWN, revised)
+        elif is_later:
+            self._take_back(entry, _OVERTAKEN, revised)
+
+    def _take_back(self, entry: Entry, why: str, revised: Revised) -> None:
+        result = retract(self._server, standing_reference(entry), reason=why, release=self._release)
         if isinstance(result, Problem):
             # A person changed it, or it is gone: it is no longer ours to take back.
-            self._close(old, State.SUPERSEDED, result.code)
-            return msgspec.structs.replace(nothing, problems=(result,))
-        self._close(msgspec.structs.replace(old, written=result.written), State.RETRACTED)
-        return msgspec.structs.replace(nothing, retracted=result.written, problems=result.problems)
+            self._close(entry, State.SUPERSEDED, result.code)
+            revised.problems += (result,)
+            return
+        self._close(msgspec.structs.replace(entry, written=result.written), State.RETRACTED)
+        revised.retracted += result.written
+        revised.problems += result.problems
 
     def _stands(self, reference: str, fetched: Fetched) -> bool:
         """Whether a resource still is there, is not entered in error, and is this patient's."""
         link = literal(reference)
         if link is None or link.base not in ("", self._server.base):
             return True
-        raw = fetched.held.get(link.local)
+        if link.local not in self._seen:
+            self._seen[link.local] = self._stands_there(link.local, fetched)
+        return self._seen[link.local]
+
+    def _stands_there(self, local: str, fetched: Fetched) -> bool:
+        raw = fetched.held.get(local)
         if raw is None:
-            answer = self._server.read(link.local)
+            answer = self._server.read(local)
             if answer is None:
                 return False
             raw = answer.body
         subject = literal(single(raw).subject)
         return not _is_withdrawn(raw) and (subject is None or subject.local == self._patient)
 
-    def _settle(self, begun: Entry) -> None:
-        """Find out whether an assessment whose writing was begun and not ended is on the server."""
-        written = begun.written or self._found(begun.key)
-        state = (
-            State.WRITTEN if standing_reference(msgspec.structs.replace(begun, written=written)) else State.SUPERSEDED
-        )
-        self._close(msgspec.structs.replace(begun, written=written), state)
+    def _found_out(self, begun: Entry) -> Entry:
+        """Whether an assessment that was tried to be written, and whose end is not known, is on the server."""
+        if begun.state in (State.WRITTEN, State.SUPERSEDED):
+            return begun
+        written = begun.written if standing_reference(begun) else begun.written + self._found(begun.key)
+        found = msgspec.structs.replace(begun, written=written, reason="")
+        state = State.WRITTEN if standing_reference(found) else State.SUPERSEDED
+        self._close(found, state)
+        return msgspec.structs.replace(found, state=state)
 
     def _found(self, key: str) -> tuple[str, ...]:
         wanted: dict[str, Any] = {"resourceType": "RiskAssessment", "id": key}
@@ -95,9 +178,6 @@ class Earlier:
         found = self._server.search("RiskAssessment", [("identifier", f"{IDENTIFIER_SYSTEM}|urn:uuid:{key}")])
         places = [place for page in found.pages for place in standing_in(page.data, wanted) or ()]
         return tuple(place.reference for place in places[:1])
-
-    def _recorded(self, *states: State) -> list[Entry]:
-        return self._ledger.entries(states=states, server=self._server.base, patient=self._patient)
 
     def _close(self, entry: Entry, state: State, reason: str = "") -> None:
         self._ledger.record(msgspec.structs.replace(entry, state=state, reason=reason))

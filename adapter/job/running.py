@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -18,8 +18,11 @@ _WAITING_FOR_EACH = 2
 # So many failures of the server without a success between them, for each worker: it is gone, and the rest would wait
 # through every retry for nothing.
 _FAILURES_IN_A_ROW = 3
+# So many that another process holds wait at most for another turn, and so often all that are left at the end.
+_MOST_HELD = 100
+_TURNS, _SECONDS_BETWEEN = 10, 0.2
 _Given = TypeVar("_Given")
-_MISSING = (Ending.MISSING, Ending.INCOMPLETE, Ending.FAILED, Ending.FAULT)
+_MISSING = (Ending.MISSING, Ending.INCOMPLETE, Ending.FAILED, Ending.FAULT, Ending.ELSEWHERE)
 
 
 class Tally(msgspec.Struct):
@@ -83,7 +86,7 @@ def run(
     tell: Callable[[Done], None],
     stop: threading.Event,
 ) -> Tally:
-    """Do every patient; one that fails costs no other.
+    """Do every patient; one that fails costs no other, and one that another process holds is tried again later.
 
     Args:
         do: Does one patient: a job's ``assess_and_write``, or what writes an assessment that was made before.
@@ -95,32 +98,68 @@ def run(
     Raises:
         LedgerUnusable: Nothing can be recorded any more.
     """
-    tally = Tally()
-    begun: set[Future[Done]] = set()
     with ThreadPoolExecutor(workers, thread_name_prefix="patient") as pool:
+        work = _Work(do, pool, workers * _WAITING_FOR_EACH, tell)
         try:
             for patient in patients:
-                if stop.is_set() or tally.failures_in_a_row >= workers * _FAILURES_IN_A_ROW:
-                    tally.stopped = True
+                if stop.is_set() or work.tally.failures_in_a_row >= workers * _FAILURES_IN_A_ROW:
+                    work.tally.stopped = True
                     break
-                begun.add(pool.submit(_one, do, patient))
-                if len(begun) >= workers * _WAITING_FOR_EACH:
-                    begun = _counted(begun, tally, tell)
-            while begun:
-                begun = _counted(begun, tally, tell)
+                work.begin(patient)
+            work.end(stop)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-    return tally
+    return work.tally
 
 
-def _counted(begun: set[Future[Done]], tally: Tally, tell: Callable[[Done], None]) -> set[Future[Done]]:
-    """Wait for at least one, count those that ended, and give back the others."""
-    ended, others = wait(begun, return_when=FIRST_COMPLETED)
-    for each in ended:
-        done = each.result()
-        tally.add(done)
-        tell(done)
-    return others
+class _Work(Generic[_Given]):
+    """Patients on their way: begun, held by another process, or counted."""
+
+    def __init__(
+        self, do: Callable[[_Given], Done], pool: ThreadPoolExecutor, most: int, tell: Callable[[Done], None]
+    ) -> None:
+        self.tally = Tally()
+        self._do, self._pool, self._most, self._tell = do, pool, most, tell
+        self._begun: dict[Future[Done], tuple[_Given, bool]] = {}
+        self._held: deque[tuple[_Given, Done]] = deque()
+
+    def begin(self, patient: _Given, *, is_last_turn: bool = False) -> None:
+        """Give a patient to a worker, and wait where enough are on their way."""
+        self._begun[self._pool.submit(_one, self._do, patient)] = (patient, is_last_turn)
+        if len(self._begun) >= self._most:
+            self._count_some()
+        if len(self._held) > _MOST_HELD:
+            self.begin(self._held.popleft()[0], is_last_turn=True)
+
+    def end(self, stop: threading.Event) -> None:
+        """Wait for all, and try those again that another process holds: by now it may have done with them."""
+        self._count_all()
+        for turn in range(_TURNS):
+            if not self._held or stop.is_set() or stop.wait(_SECONDS_BETWEEN):
+                break
+            for _ in range(len(self._held)):
+                self.begin(self._held.popleft()[0], is_last_turn=turn == _TURNS - 1)
+            self._count_all()
+        for _, done in self._held:
+            self._count(done)
+
+    def _count_all(self) -> None:
+        while self._begun:
+            self._count_some()
+
+    def _count_some(self) -> None:
+        """Wait for at least one, and count those that ended."""
+        for each in wait(self._begun, return_when=FIRST_COMPLETED).done:
+            patient, is_last_turn = self._begun.pop(each)
+            done = each.result()
+            if done.ending is Ending.ELSEWHERE and not is_last_turn:
+                self._held.append((patient, done))
+            else:
+                self._count(done)
+
+    def _count(self, done: Done) -> None:
+        self.tally.add(done)
+        self._tell(done)
 
 
 def _one(do: Callable[[_Given], Done], patient: _Given) -> Done:

@@ -21,12 +21,14 @@ class State(StrEnum):
     UNDETERMINED = "undetermined"  # nothing could be written, for a reason in the data
     QUARANTINED = "quarantined"  # what came in, or what came out, is not fit to be used; a person must look
     DEAD = "dead"  # the server refused for good, or too often
-    SUPERSEDED = "superseded"  # on the server; a newer one has taken its place
+    SUPERSEDED = "superseded"  # a newer one has taken its place; on the server, if it ever came there
     RETRACTED = "retracted"  # on the server as entered-in-error
 
 
 # Work that a run has begun and that the next one goes on with.
 UNFINISHED = (State.ASSESSED, State.WRITING)
+# What may say something on the server that is not marked as entered in error.
+MAY_STAND = (State.WRITTEN, State.WRITING, State.SUPERSEDED, State.DEAD)
 # Work that was given up, until a person asks for another try.
 GIVEN_UP = (State.QUARANTINED, State.DEAD)
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from adapter.ledger import rows
-from adapter.ledger.entries import GIVEN_UP, UNFINISHED, Count, Entry, Lease, Progress, State
+from adapter.ledger.entries import GIVEN_UP, MAY_STAND, UNFINISHED, Count, Entry, Lease, Progress, State
 from adapter.ledger.presence import Presence, is_gone
 from adapter.ledger.schema import PURPOSE
 from adapter.sqlite_file import SqliteFile
@@ -127,16 +127,20 @@ class Ledger:
             "server = ? AND patient = ? AND state = ? ORDER BY turn DESC", (server, patient, State.WRITTEN)
         )
 
-    def resting_on(self, server: str, reference: str) -> list[Entry]:
-        """The assessments that stand, or may, and rest on this resource in any version of it.
+    def history(self, server: str, patient: str) -> list[Entry]:
+        """Every entry of a patient, the one that was begun first before the others."""
+        return self._all("server = ? AND patient = ? ORDER BY id", (server, patient))
 
-        Those whose writing was begun count: they may be on the server.
+    def resting_on(self, server: str, reference: str) -> list[Entry]:
+        """The assessments that still say something on the server, or may, and rest on this resource in any version.
+
+        Those that a newer one has replaced count too, and those whose writing was tried: they may be there.
         """
         # The plus signs keep SQLite from looking through all entries of the server (sqlite.org/optoverview.html).
         return self._all(
-            "+server = ? AND +state IN (?, ?) AND id IN (SELECT entry FROM evidence WHERE reference = ?) "
-            "ORDER BY patient, turn DESC",
-            (server, State.WRITTEN, State.WRITING, rows.unversioned(reference)),
+            f"+server = ? AND +state IN ({_marks(MAY_STAND)}) "  # noqa: S608
+            "AND id IN (SELECT entry FROM evidence WHERE reference = ?) ORDER BY patient, turn DESC",
+            (server, *MAY_STAND, rows.unversioned(reference)),
         )
 
     def unfinished(self, server: str) -> list[str]:

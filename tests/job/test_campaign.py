@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from adapter.fhir_server.messages import Request
 from adapter.job.campaign import Selection, carry_out, plan
 from adapter.job.choosing import Since, moment_of, named
 from adapter.job.doing import Job
-from adapter.job.endings import Ending
+from adapter.job.endings import Done, Ending
 from adapter.job.running import Tally
+from adapter.job.running import run as run_all
 from tests.job.building import hospital_with, job_on, journey
 from tests.job.hospital import BASE, Hospital, unreachable
 
@@ -258,6 +260,46 @@ def test_two_runs_at_once_write_each_assessment_once(tmp_path: Path) -> None:
         copy.join()
     assert sum(tally.endings[Ending.WRITTEN] for tally in tallies) == 12
     assert len(hospital.all("RiskAssessment")) == 12
+
+
+def test_a_patient_whom_another_process_holds_to_the_end_makes_the_run_incomplete(tmp_path: Path) -> None:
+    hospital = hospital_of(3)
+    job = job_on(hospital, tmp_path)
+    job.ledger.claim(BASE, patient(2), owner="another", seconds=600)
+    told: list[Ending] = []
+    campaign = plan(job, ALL, dry_run=False)
+    tally = carry_out(job, campaign, workers=2, tell=lambda done: told.append(done.ending), stop=threading.Event())
+    assert tally.endings == {Ending.WRITTEN: 2, Ending.ELSEWHERE: 1}
+    assert told.count(Ending.ELSEWHERE) == 1
+    assert (tally.is_incomplete, tally.moved_watermark) == (True, False)
+
+
+def test_a_patient_with_whom_another_process_has_done_by_the_end_is_seen_to_be_done(tmp_path: Path) -> None:
+    hospital = hospital_of(3)
+    job = job_on(hospital, tmp_path)
+    job.ledger.claim(BASE, patient(1), owner="another", seconds=600)
+
+    def finish(request: Request) -> None:
+        if patient(3) in request.url:
+            job.ledger.release(BASE, patient(1), owner="another")
+
+    hospital.before = finish
+    tally = run(job, ALL)
+    assert (tally.endings, tally.is_incomplete, tally.moved_watermark) == ({Ending.WRITTEN: 3}, False, True)
+
+
+def test_many_patients_whom_another_process_holds_do_not_pile_up(tmp_path: Path) -> None:
+    numbers = range(500)
+    seen: Counter[int] = Counter()
+
+    def do(number: int) -> Done:
+        seen[number] += 1
+        is_held = number % 2 == 0 and seen[number] == 1
+        return Done(patient=str(number), ending=Ending.ELSEWHERE if is_held else Ending.UNCHANGED)
+
+    tally = run_all(do, numbers, workers=1, tell=lambda done: None, stop=threading.Event())
+    assert tally.endings == {Ending.UNCHANGED: 500}
+    assert seen.total() == 750
 
 
 def test_a_dry_run_moves_nothing(tmp_path: Path) -> None:

@@ -103,5 +103,22 @@ def test_a_renewal_that_was_killed_leaves_one_assessment_standing(tmp_path: Path
     assert len(job.ledger.entries(states=[State.RETRACTED])) == 1
 
 
+@pytest.mark.parametrize("number", range(1, _MOST))
+@pytest.mark.parametrize("where", ["before", "after", "recording"])
+def test_a_return_to_an_earlier_assessment_that_was_killed_leaves_that_one_standing(
+    tmp_path: Path, where: str, number: int
+) -> None:
+    hospital = hospital_with()
+    job_on(hospital, tmp_path).assess_and_write(PATIENT)
+    hidden = hospital.held.pop("Observation/t-score")
+    job_on(hospital, tmp_path).assess_and_write(PATIENT)
+    hospital.held["Observation/t-score"] = hidden
+    run_until_killed(hospital, tmp_path, at(number), where)
+    job = job_on(hospital, tmp_path, owner="second")
+    job.assess_and_write(PATIENT)
+    assert [each["status"] for each in hospital.all("RiskAssessment")] == ["final", "entered-in-error"]
+    assert [entry.state for entry in job.ledger.history(BASE, PATIENT)] == [State.WRITTEN, State.RETRACTED]
+
+
 def _place(resource: dict[str, Any]) -> str:
     return f"RiskAssessment/{resource['id']}/_history/{resource['meta']['versionId']}"

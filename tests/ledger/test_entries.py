@@ -87,9 +87,20 @@ def test_a_change_of_a_result_finds_what_rests_on_it_in_any_version(ledger: Ledg
 def test_only_what_is_on_the_server_or_may_be_rests_on_a_result(ledger: Ledger, state: State) -> None:
     ledger.record(entry("a", state, evidence=["Observation/1/_history/1"]))
 
-    may_stand = state in (State.WRITTEN, State.WRITING)
+    may_stand = state in (State.WRITTEN, State.WRITING, State.SUPERSEDED, State.DEAD)
 
     assert bool(ledger.resting_on(SERVER, "Observation/1")) is may_stand
+
+
+def test_the_history_of_a_patient_is_in_the_order_in_which_it_was_begun(ledger: Ledger) -> None:
+    for key, state in (("a", State.WRITING), ("b", State.WRITTEN), ("a", State.SUPERSEDED)):
+        ledger.record(entry(key, state))
+    ledger.record(entry("c", patient=OTHER_PATIENT))
+
+    assert [(each.key, each.state) for each in ledger.history(SERVER, PATIENT)] == [
+        ("a", State.SUPERSEDED),
+        ("b", State.WRITTEN),
+    ]
 
 
 def test_evidence_that_was_replaced_is_no_longer_rested_on(ledger: Ledger) -> None:

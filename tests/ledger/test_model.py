@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from adapter.ledger import GIVEN_UP, UNFINISHED, Entry, State
+from adapter.ledger import GIVEN_UP, MAY_STAND, UNFINISHED, Entry, State
 from tests.ledger.building import OTHER_SERVER, SERVER, Clock, ledger_in
 
 servers = st.sampled_from([SERVER, OTHER_SERVER])
@@ -164,7 +164,7 @@ class Agrees(RuleBasedStateMachine):
                 each.key
                 for each in self.known.values()
                 if each.server == SERVER
-                and each.state in (State.WRITTEN, State.WRITING)
+                and each.state in MAY_STAND
                 and any(reference.startswith(f"Observation/{number}/") for reference in each.evidence)
             }
             assert {each.key for each in self.ledger.resting_on(SERVER, f"Observation/{number}")} == resting

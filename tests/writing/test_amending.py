@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapter.fhir.amending import retracted, superseding
+from adapter.fhir.amending import RETRACTED, restated, superseding
 from adapter.fhir.releases import Release
 from adapter.fhir.validation import validate
 from adapter.knowledge.model import Knowledge
@@ -28,7 +28,7 @@ def test_independent_judges_take_it_too(knowledge: Knowledge) -> None:
 
 def test_an_independent_judge_takes_what_was_taken_back(knowledge: Knowledge) -> None:
     # Not asked: pyrofile (0.3), which knows only the four statuses that the definition's summary names before its "+".
-    assert node_complaints([retracted(written(knowledge)[0], why="A result was withdrawn.")]) == []
+    assert node_complaints([restated(written(knowledge)[0], status=RETRACTED, why="A result was withdrawn.")]) == []
 
 
 def test_nothing_else_changes_and_the_ids_stay(knowledge: Knowledge) -> None:
@@ -43,7 +43,7 @@ def test_nothing_else_changes_and_the_ids_stay(knowledge: Knowledge) -> None:
 @pytest.mark.parametrize("release", [Release.R4, Release.R5])
 def test_what_was_taken_back_is_valid_and_stays_readable(knowledge: Knowledge, release: Release) -> None:
     found = {**written(knowledge, release=release)[0], "meta": {"versionId": "1", "security": [{"code": "R"}]}}
-    changed = retracted(found, why="A result was withdrawn.")
+    changed = restated(found, status=RETRACTED, why="A result was withdrawn.")
     assert validate(changed, release) == []
     assert changed["meta"] == {"security": [{"code": "R"}]}
     assert changed["text"] == found["text"]
