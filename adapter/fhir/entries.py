@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from adapter.errors import InputUnreadable
-from adapter.fhir.compact import compacted, items_of, unique_parts
+from adapter.fhir.compact import compacted, items_of, spelled_out, unique_parts
 from adapter.fhir.decoding import Json, decode, unpack
 from adapter.fhir.entry import Entry, holding, holding_plain, object_at, text_at
 from adapter.fhir.plain import opened_bundle, plain_observation, plain_observations
@@ -112,6 +112,9 @@ def _of_bytes(data: bytes, where: str, *, carefully: bool) -> Iterator[Entry]:
         yield from _of_bundle({"type": opened.type}, opened.entry, f"{where}#Bundle")
         return
     parts = unique_parts(compact)
+    if parts is None and _BUNDLE in data and (spelled := spelled_out(data)) != data:
+        yield from _of_bytes(spelled, where, carefully=carefully)
+        return
     items = items_of(parts["entry"]) if parts and "entry" in parts else None
     if parts is None or items is None or bytes(parts.get("resourceType", b"")) != _BUNDLE:
         yield from _of_document(decode(data, where=where), where)

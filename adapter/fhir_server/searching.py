@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from adapter.errors import ServerError
+from adapter.fhir.compact import spelled_out
 from adapter.fhir.reading import Source
 from adapter.fhir_server.demanding import demanded
 from adapter.fhir_server.messages import Response
@@ -59,8 +60,7 @@ class Search:
 
     def found(self) -> Found:
         """All pages, or as many as came, with a word about the rest."""
-        answer = self._first()
-        page = page_of(answer)
+        answer, page = _opened(self._first())
         ignored = ignored_parameters(self._parameters, page.self)
         server_time = page.last_updated or _date_of(answer)
         self._note(ignored, answer, self._server.clock.now())
@@ -113,8 +113,7 @@ class Search:
     def _next(self, page: Page, asked: str) -> tuple[Response, Page] | None:
         """The next page by its link, verbatim: it means something to the server alone."""
         try:
-            answer = checked(self._server.get(followed(page.next, asked), ACCEPTED, until=self._until))
-            return answer, page_of(answer)
+            return _opened(checked(self._server.get(followed(page.next, asked), ACCEPTED, until=self._until)))
         except ServerError as error:
             self._missing(f"a page is missing: {error} [{error.code}]")
             return None
@@ -158,6 +157,17 @@ def token(text: str) -> str:
 def query(parameters: Parameters) -> str:
     """The parameters as the part of a URL after the question mark."""
     return urlencode(parameters, quote_via=quote, safe="")
+
+
+def _opened(answer: Response) -> tuple[Response, Page]:
+    """An answer with the page in it; what no JSON may hold costs the entry that holds it, and no other."""
+    try:
+        return answer, page_of(answer)
+    except ServerError as error:
+        spelled = msgspec.structs.replace(answer, body=spelled_out(answer.body))
+        if error.code != "unexpected-content" or spelled.body == answer.body:
+            raise
+    return spelled, page_of(spelled)
 
 
 def _date_of(answer: Response) -> str:

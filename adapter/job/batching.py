@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from adapter.errors import ServerError
+from adapter.fhir.compact import spelled_out
 from adapter.fhir.decoding import encode
 from adapter.fhir.reading import Source
 from adapter.fhir_server.client import FhirServer
@@ -48,16 +49,22 @@ def at_once(server: FhirServer, paths: Sequence[str]) -> list[Part] | None:
         answer = server.send(
             "POST", "", encode({"resourceType": "Bundle", "type": "batch", "entry": entries}), is_repeatable=True
         )
-        found = msgspec.json.decode(answer.body, type=_Answer)
-    except msgspec.MsgspecError:
-        return None
     except ServerError as error:
         if error.may_retry:
             raise
         return None
-    if found.type != "batch-response" or len(found.entry) != len(paths):
+    # What no JSON may hold costs the entry that holds it, and no other.
+    found = _opened(answer.body) or _opened(spelled_out(answer.body))
+    if found is None or found.type != "batch-response" or len(found.entry) != len(paths):
         return None
     return [Part(_status(entry.response.status), bytes(entry.resource)) for entry in found.entry]
+
+
+def _opened(body: bytes) -> _Answer | None:
+    try:
+        return msgspec.json.decode(body, type=_Answer)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def path_of(question: Question, *, page_size: int) -> str:

@@ -64,6 +64,22 @@ def test_what_is_somebody_elses_is_left_out_even_if_the_server_sends_it() -> Non
     assert "Observation/hers" not in found.held
 
 
+def test_a_number_that_is_none_costs_its_entry_and_neither_its_page_nor_the_batch() -> None:
+    """E15, E19"""
+    hospital = hospital_with(metadata=statement(batch=True))
+    hospital.hold(ctx("ctx", PATIENT, valueQuantity={"value": Decimal("0.8127731"), "unit": "ng/mL"}))
+    hospital.answers_batch = lambda body: body.replace(b"0.8127731", b"NaN")
+    found = fetched(hospital)
+    assert found.complete
+    assert "GET Observation" not in hospital.asked()
+    person = assessed(found)
+    used = {each.result.marker for each in person.assessment.evidence if isinstance(each.result, MarkerResult)}
+    assert "ctx" not in used
+    assert used
+    outcome = assess_sources(found.sources, KNOWLEDGE, as_of=AS_OF, options=Options())
+    assert [problem.code for problem in outcome.problems] == ["json-invalid"]
+
+
 @pytest.mark.parametrize("subject", [PATIENT, f"https://elsewhere.example/fhir/{PATIENT}"])
 def test_results_of_two_servers_are_never_mixed(subject: str) -> None:
     """E24"""
