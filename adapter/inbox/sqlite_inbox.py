@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from adapter.errors import InboxUnusable
-from adapter.fhir.notifications import Kind
 from adapter.inbox.events import Arrival, Kept
 from adapter.sqlite_file import Purpose, SqliteFile
 
@@ -31,11 +32,22 @@ _FIRST = (
 # 0x6F734649 spells "osFI".
 _PURPOSE = Purpose(0x6F734649, (_FIRST,), InboxUnusable)
 _PATIENCE = 10.0
+# All of them by one statement: between two, another thread may take Python's lock, and keep it for a while.
 _INSERT = """
     INSERT INTO event (key, kind, subscription, number, count, focus, hint, status, at)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING
+    SELECT
+        nullif(json_extract(value, '$.key'), ''), json_extract(value, '$.kind'), json_extract(value, '$.subscription'),
+        json_extract(value, '$.number'), json_extract(value, '$.count'), json_extract(value, '$.focus'),
+        json_extract(value, '$.hint'), json_extract(value, '$.status'), ?
+    FROM json_each(?) WHERE true ON CONFLICT (key) DO NOTHING
 """
-_COLUMNS = "id, key, kind, subscription, number, count, focus, hint, status, at"
+# As one row, for the same reason.
+_AFTER = """
+    SELECT json_group_array(json_object(
+        'id', id, 'key', coalesce(key, ''), 'kind', kind, 'subscription', subscription, 'number', number,
+        'count', count, 'focus', focus, 'hint', hint, 'status', status, 'at', at
+    )) FROM (SELECT * FROM event WHERE id > ? ORDER BY id LIMIT ?)
+"""
 # So few at a time that nobody who waits for an acknowledgement notices.
 _FORGOTTEN_AT_ONCE = 5_000
 
@@ -59,25 +71,15 @@ class SqliteInbox:
 
     def store(self, arrivals: Sequence[Arrival]) -> int:
         """Keep all of them, safe from the loss of power, or none; how many were not kept before."""
-        at = self._clock()
-        rows = [
-            (each.key or None, each.kind, each.subscription, each.number, each.count, each.focus, each.hint,
-             each.status, at)
-            for each in arrivals
-        ]  # fmt: skip
         with self._file.writing() as connection:
-            before = connection.total_changes
-            connection.executemany(_INSERT, rows)
-            return connection.total_changes - before
+            return connection.execute(_INSERT, (self._clock(), msgspec.json.encode(arrivals).decode())).rowcount
 
     def after(self, cursor: int, *, most: int) -> list[Kept]:
         """The events after one of them, oldest first."""
         with self._file.reading() as connection:
-            rows = connection.execute(
-                f"SELECT {_COLUMNS} FROM event WHERE id > ? ORDER BY id LIMIT ?",  # noqa: S608 - our own names
-                (cursor, most),
-            )
-            return [_kept(row) for row in rows]
+            (found,) = connection.execute(_AFTER, (cursor, most)).fetchone()
+        # An aggregate promises no order (sqlite.org/json1.html#jgrouparray).
+        return sorted(msgspec.json.decode(found, type=list[Kept]), key=attrgetter("id"))
 
     def waiting(self, cursor: int) -> tuple[int, float]:
         """How many events came after one of them, and when the oldest of these arrived; 0 if there is none."""
@@ -98,11 +100,3 @@ class SqliteInbox:
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
-
-
-def _kept(row: Sequence[Any]) -> Kept:
-    id_, key, kind, subscription, number, count, focus, hint, status, at = row
-    return Kept(
-        id=id_, key=key or "", kind=Kind(kind), subscription=subscription, number=number, count=count, focus=focus,
-        hint=hint, status=status, at=at,
-    )  # fmt: skip

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
+from operator import attrgetter
 from pathlib import Path
 
 import msgspec
@@ -67,14 +68,35 @@ _FIRST = (
 # 0x6F734657 spells "osFW".
 _PURPOSE = Purpose(0x6F734657, (_FIRST,), InboxUnusable)
 _PATIENCE = 10.0
+# Many by one statement: between two, another thread may take Python's lock, and keep it for a while.
 # News may put a task off, yet never beyond its delay, nor pull forward one that waits after a failure.
 _WISH = """
     INSERT INTO task (reference, hint, first, due, news, attempts, tried_at, reason)
-    VALUES (:reference, :hint, :first, :due, 1, 0, 0, '')
+    SELECT
+        json_extract(value, '$.reference'), json_extract(value, '$.hint'), json_extract(value, '$.first'),
+        json_extract(value, '$.due'), 1, 0, 0, ''
+    FROM json_each(:wishes) WHERE true
     ON CONFLICT (reference) DO UPDATE SET
         news = news + 1,
         hint = CASE excluded.hint WHEN '' THEN hint ELSE excluded.hint END,
         due = CASE WHEN attempts > 0 THEN due ELSE max(due, min(excluded.due, first + :delay)) END
+"""
+_DUE = """
+    SELECT json_group_array(json_object(
+        'reference', reference, 'hint', hint, 'first', first, 'due', due, 'news', news, 'attempts', attempts,
+        'tried_at', tried_at, 'reason', reason
+    )) FROM (SELECT * FROM task WHERE due <= ? ORDER BY due LIMIT ?)
+"""
+# What there was news of meanwhile has to be done again.
+_AGAIN = """
+    UPDATE task SET attempts = 0, reason = '', first = max(task.due, ended.due), due = max(task.due, ended.due)
+    FROM (SELECT json_extract(value, '$[0]') AS reference, json_extract(value, '$[1]') AS news,
+        json_extract(value, '$[2]') AS due FROM json_each(?)) AS ended
+    WHERE task.reference = ended.reference AND task.news <> ended.news
+"""
+_ENDED = """
+    DELETE FROM task WHERE (reference, news) IN
+    (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))
 """
 _WATCHED = """
     INSERT OR REPLACE INTO watched (reference, numbers, status, heard_at, event_at, duplicates, gaps, resets)
@@ -85,7 +107,6 @@ _LETTER = """
     ON CONFLICT (reference) DO UPDATE SET reason = excluded.reason, attempts = excluded.attempts, at = excluded.at
 """
 _LATER = "UPDATE task SET due = ?, attempts = ?, tried_at = ?, reason = ? WHERE reference = ?"
-_AGAIN = "UPDATE task SET attempts = 0, reason = '', first = max(due, ?1), due = max(due, ?1) WHERE reference = ?2"
 _CURSOR = "cursor"
 
 
@@ -121,23 +142,19 @@ class SqliteWorklist:
         if turn.cursor >= 0:
             marks[_CURSOR] = str(turn.cursor)
         with self._file.writing() as connection:
+            _end(connection, turn.ended)
+            _wish(connection, [wish for ended in turn.ended for wish in ended.wishes] + turn.wishes)
             for ended in turn.ended:
-                _end(connection, ended)
                 marks |= ended.marks
-            _wish(connection, turn.wishes)
             connection.executemany(_WATCHED, map(_row_of, turn.watched))
             connection.executemany("INSERT OR REPLACE INTO mark (name, value) VALUES (?, ?)", marks.items())
 
     def due(self, now: float, *, most: int, but: Collection[str] = ()) -> list[Task]:
         """What is due, longest first, except some that are under way."""
         with self._file.reading() as connection:
-            rows = connection.execute(
-                "SELECT reference, hint, first, due, news, attempts, tried_at, reason FROM task "
-                "WHERE due <= ? ORDER BY due LIMIT ?",
-                (now, most + len(but)),
-            ).fetchall()
-        tasks = (_task(*row) for row in rows if row[0] not in but)
-        return [task for task, _ in zip(tasks, range(most), strict=False)]
+            (found,) = connection.execute(_DUE, (now, most + len(but))).fetchone()
+        tasks = sorted(msgspec.json.decode(found, type=list[Task]), key=attrgetter("due"))
+        return [each for each in tasks if each.reference not in but][:most]
 
     def counts(self) -> tuple[int, int, float]:
         """How many tasks there are, how many letters, and when there was first news of the oldest task; 0 if none."""
@@ -190,33 +207,43 @@ class SqliteWorklist:
             self._lock = None
 
 
-def _wish(connection: sqlite3.Connection, wishes: Iterable[Wish]) -> None:
-    connection.executemany(_WISH, [msgspec.structs.asdict(each) for each in wishes])
+def _wish(connection: sqlite3.Connection, wishes: Sequence[Wish]) -> None:
+    by_delay: dict[float, list[Wish]] = {}
+    for each in wishes:
+        by_delay.setdefault(each.delay, []).append(each)
+    for delay, some in by_delay.items():
+        connection.execute(_WISH, {"wishes": _json(some), "delay": delay})
 
 
-def _end(connection: sqlite3.Connection, ended: Ended) -> None:
-    """Settle one task, and what follows from it."""
-    task = ended.task
-    _wish(connection, ended.wishes)
-    if ended.ending is Ending.LATER:
-        connection.execute(_LATER, (ended.due, ended.attempts, ended.at, ended.reason, task.reference))
-        return
-    # What there was news of meanwhile has to be done again.
-    same = connection.execute("DELETE FROM task WHERE reference = ? AND news = ?", (task.reference, task.news)).rowcount
-    if not same:
-        connection.execute(_AGAIN, (ended.due, task.reference))
-    if ended.ending is Ending.DEAD:
-        letter = (task.reference, task.hint, ended.reason, ended.attempts, task.first, ended.at)
-        connection.execute(_LETTER, letter)
-    else:
-        _forget_letter(connection, task.reference, ended.at)
+def _end(connection: sqlite3.Connection, ended: Sequence[Ended]) -> None:
+    """Settle what was tried."""
+    settled = [each for each in ended if each.ending is not Ending.LATER]
+    if settled:
+        told = _json([(each.task.reference, each.task.news, each.due) for each in settled])
+        connection.execute(_AGAIN, (told,))
+        connection.execute(_ENDED, (told,))
+        _forget_letters(connection, [each for each in settled if each.ending is Ending.DONE])
+    for each in ended:
+        task = each.task
+        if each.ending is Ending.LATER:
+            connection.execute(_LATER, (each.due, each.attempts, each.at, each.reason, task.reference))
+        elif each.ending is Ending.DEAD:
+            letter = (task.reference, task.hint, each.reason, each.attempts, task.first, each.at)
+            connection.execute(_LETTER, letter)
 
 
-def _forget_letter(connection: sqlite3.Connection, reference: str, now: float) -> None:
+def _forget_letters(connection: sqlite3.Connection, done: Sequence[Ended]) -> None:
     """What was given up once and then done needs nobody any more."""
-    row = connection.execute("SELECT id FROM letter WHERE reference = ?", (reference,)).fetchone()
-    if row:
-        _taken(connection, row, _noted("service", "done", now))
+    rows = connection.execute(
+        "SELECT id FROM letter WHERE reference IN (SELECT value FROM json_each(?))",
+        (_json([each.task.reference for each in done]),),
+    ).fetchall()
+    if rows:
+        _taken(connection, [id_ for (id_,) in rows], _noted("service", "done", done[-1].at))
+
+
+def _json(values: object) -> str:
+    return msgspec.json.encode(values).decode()
 
 
 _Noted = tuple[str, str, float]
@@ -242,14 +269,10 @@ def _taken(connection: sqlite3.Connection, ids: Sequence[int], noted: _Noted) ->
 
 
 def _row_of(each: Watched) -> tuple[object, ...]:
-    numbers = msgspec.json.encode(each.numbers).decode()
+    numbers = _json(each.numbers)
     return (
         each.reference, numbers, each.status, each.heard_at, each.event_at, each.duplicates, each.gaps, each.resets,
     )  # fmt: skip
-
-
-def _task(*row: object) -> Task:
-    return msgspec.convert(dict(zip(Task.__struct_fields__, row, strict=True)), Task)
 
 
 def _letter(*row: object) -> Letter:

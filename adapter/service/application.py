@@ -53,8 +53,8 @@ def application(parts: Parts, *, more: Sequence[BaseRoute] = ()) -> Starlette:
     """
     state = _State(parts)
     routes = [
-        Route(ENDPOINT, parts.receiver.answer, methods=_METHODS),
-        Route(f"{ENDPOINT}/{{rest:path}}", parts.receiver.answer, methods=_METHODS),
+        Route(ENDPOINT, parts.receiver, methods=_METHODS),
+        Route(f"{ENDPOINT}/{{rest:path}}", parts.receiver, methods=_METHODS),
         Route("/health", state.health),
         Route("/ready", state.ready),
         Route("/metrics", state.metrics),

@@ -10,8 +10,9 @@ from adapter.errors import InboxUnusable
 from adapter.inbox.events import Arrival, Inbox
 
 _MOST_AT_ONCE = 500
-# A commit costs as much as storing fifteen events, so under load the next one waits a little for company.
+# A commit costs as much as storing thirty events, so under load the next one waits so long for so much company.
 _GATHER_SECONDS = 0.001
+_COMPANY = 16
 # Beyond this the disk has fallen behind; the sender is told to come again later.
 _MOST_WAITING = 10_000
 
@@ -24,6 +25,7 @@ class GroupCommit:
         self._inbox, self._stored = inbox, stored
         self._waiting: list[tuple[Sequence[Arrival], asyncio.Future[None]]] = []
         self._is_writing = False
+        self._gathering: asyncio.TimerHandle | None = None
         self.fault = ""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="inbox")
 
@@ -41,6 +43,9 @@ class GroupCommit:
         if not self._is_writing:
             self._is_writing = True
             loop.call_soon(self._write, loop)
+        elif self._gathering is not None and len(self._waiting) >= _COMPANY:
+            self._gathering.cancel()
+            self._write(loop)
         await done
 
     async def prune(self, cursor: int) -> None:
@@ -55,6 +60,7 @@ class GroupCommit:
 
     def _write(self, loop: asyncio.AbstractEventLoop) -> None:
         """Hand all that waits to the thread, and come back for what arrived meanwhile."""
+        self._gathering = None
         batch, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
         arrivals = [each for several, _ in batch for each in several]
         writing = loop.run_in_executor(self._thread, self._inbox.store, arrivals)
@@ -78,9 +84,9 @@ class GroupCommit:
                 done.set_exception(InboxUnusable(self.fault))
         if error is None:
             self._stored(sum(len(several) for several, _ in batch), written.result())
-        if len(self._waiting) > 1:
-            loop.call_later(_GATHER_SECONDS, self._write, loop)
-        elif self._waiting:
+        if len(self._waiting) >= _COMPANY or len(self._waiting) == 1:
             self._write(loop)
+        elif self._waiting:
+            self._gathering = loop.call_later(_GATHER_SECONDS, self._write, loop)
         else:
             self._is_writing = False

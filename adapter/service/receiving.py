@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from adapter.errors import AdapterError, InboxUnusable
 from adapter.fhir.notifications import Notification, is_below, read_notification
@@ -19,8 +18,9 @@ from adapter.service.group_commit import GroupCommit
 from adapter.service.guarding import SIGNATURE, Guard
 from adapter.service.metrics import Metrics
 
-_JSON = "application/fhir+json"
+_JSON = {"Content-Type": "application/fhir+json"}
 _COME_LATER = {"Retry-After": "5"}
+_NONE: Mapping[str, str] = {}
 # How long an unknown Subscription stays unknown, so that a flood about it asks the server nothing.
 _UNKNOWN_SECONDS = 30
 _MOST_UNKNOWN = 1_000
@@ -81,65 +81,69 @@ class Receiver:
         self._recognise = recognise
         self._unknown: dict[str, float] = {}
 
-    async def answer(self, request: Request) -> Response:
-        """Answer one request, and count the answer."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request as an ASGI application, and count the answer.
+
+        No framework stands between: at thousands a second it would cost more than all that is done here.
+        """
         start = time.perf_counter()
+        asked = _Asked(scope)
         try:
-            body = await self._body(request)
-            notification = self._read(request, body)
+            body = await self._body(asked, receive)
+            notification = self._read(asked, body)
             await self._store(notification)
         except Refusal as refusal:
             self._metrics.count("requests_total", status=str(refusal.status), reason=refusal.reason)
-            return Response(status_code=refusal.status, headers=refusal.headers)
+            return await _answer(send, refusal.status, refusal.headers)
         except InboxUnusable:
             self._metrics.count("requests_total", status="503", reason="not-stored")
-            return Response(status_code=503, headers=_COME_LATER)
+            return await _answer(send, 503, _COME_LATER)
         self._metrics.acknowledged(time.perf_counter() - start)
         self._metrics.count("requests_total", status="200", reason=notification.kind)
-        if request.method == "PUT":
-            # HAPI reads our answer as a resource, and counts "{}" as failed (hapi-fhir-jpaserver-starter #677).
-            return Response(body, media_type=_JSON)
-        return Response(status_code=200)
+        # HAPI reads our answer to a PUT as a resource, and counts "{}" as failed (hapi-fhir-jpaserver-starter #677).
+        return await (_answer(send, 200, _JSON, body) if asked.method == "PUT" else _answer(send, 200))
 
-    async def _body(self, request: Request) -> bytes:
+    async def _body(self, asked: _Asked, receive: Receive) -> bytes:
         """The body of a sender that is believed: without the secret, nothing of it is even read."""
-        headers = request.headers
-        is_trusted = self._guard.is_open or self._guard.brings_secret(headers)
-        if not is_trusted and SIGNATURE not in headers:
+        is_trusted = self._guard.is_open or self._guard.brings_secret(asked.headers)
+        if not is_trusted and SIGNATURE not in asked.headers:
             raise Refusal(401, "no-secret", **{"WWW-Authenticate": "Bearer"})
-        if headers.get("content-encoding", "identity") != "identity":
+        if asked.headers.get("content-encoding", "identity") != "identity":
             raise Refusal(415, "compressed")
         try:
             async with asyncio.timeout(self._terms.body_seconds):
-                body = await self._limited(request)
+                body = await self._limited(asked, receive)
         except TimeoutError:
             raise Refusal(408, "too-slow") from None
-        except ClientDisconnect:
-            raise Refusal(400, "disconnected") from None
-        if not is_trusted and not self._guard.is_signed(headers, body):
+        if not is_trusted and not self._guard.is_signed(asked.headers, body):
             raise Refusal(401, "wrong-signature")
         return body
 
-    async def _limited(self, request: Request) -> bytes:
+    async def _limited(self, asked: _Asked, receive: Receive) -> bytes:
         most = self._terms.most_bytes
-        told = request.headers.get("content-length", "")
+        told = asked.headers.get("content-length", "")
         if told.isdecimal() and int(told[:19]) > most:
             raise Refusal(413, "too-large", Connection="close")
-        body = bytearray()
-        async for piece in request.stream():
-            body += piece
-            if len(body) > most:
+        pieces, size, is_more = [], 0, True
+        while is_more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Refusal(400, "disconnected")
+            pieces.append(message.get("body", b""))
+            size += len(pieces[-1])
+            if size > most:
                 raise Refusal(413, "too-large", Connection="close")
-        return bytes(body)
+            is_more = message.get("more_body", False)
+        return b"".join(pieces)
 
-    def _read(self, request: Request, body: bytes) -> Notification:
-        if body.strip() and "xml" in request.headers.get("content-type", ""):
+    def _read(self, asked: _Asked, body: bytes) -> Notification:
+        if "xml" in asked.headers.get("content-type", "") and body.strip():
             raise Refusal(415, "no-json")
         found = read_notification(
-            request.method,
-            request.path_params.get("rest", "").strip("/"),
+            asked.method,
+            asked.place,
             body,
-            deleted=request.headers.get("x-medplum-deleted-resource", ""),
+            deleted=asked.headers.get("x-medplum-deleted-resource", ""),
             takes_transactions=self._terms.takes_transactions,
         )
         if isinstance(found, Problem):
@@ -173,3 +177,20 @@ class Receiver:
             self._unknown[subscription] = time.monotonic() + _UNKNOWN_SECONDS
             raise Refusal(403, "unknown-subscription")
         self._known.add(subscription)
+
+
+class _Asked:
+    """A request, as far as it is looked at."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.method: str = scope["method"]
+        # ASGI servers give names in small letters (asgi.readthedocs.io, HTTP connection scope).
+        self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        self.place: str = scope.get("path_params", {}).get("rest", "").strip("/")
+
+
+async def _answer(send: Send, status: int, headers: Mapping[str, str] = _NONE, body: bytes = b"") -> None:
+    listed = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    listed.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": listed})
+    await send({"type": "http.response.body", "body": body})

@@ -53,6 +53,7 @@ class Worker:
         self._inbox, self._worklist, self._trier = inbox, worklist, trier
         self._pace, self._clock = trier.pace, trier.clock
         self._width, self._sweep, self._tell = width, sweep, tell
+        self._cursor = worklist.cursor()
         self._watched = {each.reference: each for each in worklist.watched()}
         self._searched_at = float(worklist.mark(SEARCHED_AT) or 0)
         self._outage = Outage()
@@ -111,7 +112,7 @@ class Worker:
         """Commit what came and what was tried, together."""
         moment = self._moment()
         tried = [(task, _result(each)) for task, each in self._running.values() if each.done()]
-        events = self._inbox.after(self._worklist.cursor(), most=_TAKEN_AT_ONCE)
+        events = self._inbox.after(self._cursor, most=_TAKEN_AT_ONCE)
         replayed = [event for _, each in tried for event in each.replayed]
         if not events and not tried and not self._is_time_to_sweep(moment):
             return False
@@ -136,7 +137,7 @@ class Worker:
         self, turn: Turn, watched: dict[str, Watched], tried: list[tuple[Task, Tried]], tally: Counter[str]
     ) -> None:
         """Remember what was committed, and tell of it."""
-        self._watched = watched
+        self._watched, self._cursor = watched, max(self._cursor, turn.cursor)
         self._searched_at = float(turn.marks.get(SEARCHED_AT, self._searched_at))
         for ending in turn.ended:
             self._searched_at = float(ending.marks.get(SEARCHED_AT, self._searched_at))

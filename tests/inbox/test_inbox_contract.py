@@ -117,7 +117,7 @@ def test_an_id_is_never_used_twice(opened: Opened) -> None:
 def test_all_arrivals_of_a_commit_are_stored_or_none(opened: Opened) -> None:
     inbox = opened()
     broken = Arrival(key="k", kind=Kind.EVENT, number=2**70)
-    with pytest.raises(OverflowError):
+    with pytest.raises(sqlite3.IntegrityError):
         inbox.store([event(1), broken])
     assert inbox.after(0, most=10) == []
     assert inbox.store([event(1)]) == 1

@@ -121,7 +121,8 @@ def test_a_number_that_counts_nothing_is_refused(repository: Path, number: objec
         ),
         ("POST", "", b'{"resourceType": "Bundle", "type": "searchset", "entry": []}', "no type that notifies"),
         ("POST", "", b"<Bundle/>", "no JSON"),
-        ("POST", "", b'{"resourceType": "Bundle", "resourceType": "Patient"}', "twice"),
+        ("POST", "", b'"\xff"', "no UTF-8"),
+        ("POST", "", b"[" * 100_000, "too deeply"),
         ("DELETE", "", b"", "does not name"),
         ("DELETE", "Nonsense/1", b"", "does not name"),
         ("DELETE", "https://elsewhere.example/Observation/1", b"", "does not name"),
@@ -129,6 +130,17 @@ def test_a_number_that_counts_nothing_is_refused(repository: Path, number: objec
 )
 def test_what_tells_nothing_is_refused_with_a_reason(method: str, path: str, body: bytes, what: str) -> None:
     assert what in refused(method, path, body)
+
+
+def test_of_what_is_said_twice_one_is_read_for_either_only_names_what_to_look_at(repository: Path) -> None:
+    body = b'\xef\xbb\xbf{"resourceType": "Observation", "id": "1", "id": "2", "valueInteger": 0.50}'
+    assert [each.focus for each in told("POST", "", body).events] == ["Observation/2"]
+
+
+def test_parts_within_parts_are_not_followed() -> None:
+    nested = b'{"name": "notification-event", "part": [' * 300 + b"]}" * 300
+    body = b'{"resourceType": "Bundle", "type": "history", "entry": [{"resource": {"resourceType": "Parameters", '
+    assert "unknown type" in refused("POST", "", body + b'"parameter": [' + nested + b"]}}]}")
 
 
 @pytest.mark.parametrize("kind", ["", "banana", "ping", "changed", 5, None])
@@ -172,6 +184,8 @@ def test_the_answer_to_a_question_is_read_like_a_notification(repository: Path) 
         ("http://fhir.example/r4/Observation/1", False),
         ("http://169.254.169.254/latest/Observation/1", False),
         ("file:///etc/passwd", False),
+        ("Observation/1\0", False),
+        ("Observation/1\n", False),
         ("urn:uuid:7bd91d26-c951-4520-9ac6-67f41bfbe897", False),
         ("", False),
     ],
