@@ -80,6 +80,7 @@ class PatientOutcome(msgspec.Struct, frozen=True):
         cautions: What was used all the same, and what to be careful about.
         irrelevant: Paths of the entries that hold nothing the assessment knows.
         resources: RiskAssessment, Device and Provenance; empty where none may be written.
+        history: Per marker, all usable results, oldest first.
     """
 
     assessment: Assessment
@@ -87,6 +88,7 @@ class PatientOutcome(msgspec.Struct, frozen=True):
     cautions: tuple[Problem, ...]
     irrelevant: tuple[str, ...]
     resources: tuple[Mapping[str, Any], ...]
+    history: Mapping[str, tuple[MarkerResult, ...]]
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -137,7 +139,8 @@ def assess_patient(
     set_aside += [problem for problem in assessment.cautions if not problem.used]
     cautions += [problem for problem in assessment.cautions if problem.used]
     irrelevant = tuple(sorted(understood.irrelevant))
-    return PatientOutcome(assessment, tuple(set_aside), tuple(cautions), irrelevant, tuple(resources))
+    history = gathered.profile.history
+    return PatientOutcome(assessment, tuple(set_aside), tuple(cautions), irrelevant, tuple(resources), history)
 
 
 def by_patient(reading: Reading) -> tuple[list[PatientRecord], list[Problem], list[str]]:

@@ -16,7 +16,7 @@ DUAL = ("dual-action",)
 ANTIRESORPTIVE = ("antiresorptive", "zoledronate", "denosumab")
 BONE_MEDICINES = (*ANTIRESORPTIVE, *ANABOLIC, *DUAL)
 # Oestrogens hold back resorption and count as antiresorptives here, yet a fracture under them is no failed treatment.
-_CHANGING_TURNOVER = (*BONE_MEDICINES, "estrogen")
+CHANGING_TURNOVER = (*BONE_MEDICINES, "estrogen")
 
 
 def is_current(factor: RiskFactor, moment: datetime) -> Answer:
@@ -28,12 +28,12 @@ def is_current(factor: RiskFactor, moment: datetime) -> Answer:
 
 def under_effect(profile: PatientProfile, knowledge: Knowledge) -> Answer:
     """Whether the patient takes a bone medicine, or stopped so recently that it still works (N7)."""
-    return any_of(_works(medicine, profile.as_of, knowledge) for medicine in profile.having(*_CHANGING_TURNOVER))
+    return any_of(_works(medicine, profile.as_of, knowledge) for medicine in profile.having(*CHANGING_TURNOVER))
 
 
 def medicines_at_work(profile: PatientProfile, knowledge: Knowledge) -> tuple[RiskFactor, ...]:
     """The bone medicines that are known to be at work."""
-    return tuple(m for m in profile.having(*_CHANGING_TURNOVER) if _works(m, profile.as_of, knowledge))
+    return tuple(m for m in profile.having(*CHANGING_TURNOVER) if _works(m, profile.as_of, knowledge))
 
 
 def began(medicines: tuple[RiskFactor, ...]) -> ClinicalTime | None:

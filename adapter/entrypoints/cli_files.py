@@ -11,24 +11,38 @@ import click
 from adapter.entrypoints.cli_assessing import FORCE, OVERLAYS, RELEASE, assessed, assessing, release_of
 from adapter.entrypoints.cli_door import EXIT_INCOMPLETE, EXIT_OK, door
 
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
 
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("--json", "as_json", is_flag=True, help="JSON for programs instead of a page for people.")
+@click.option("--html", type=_FILE, help="Write a page with pictures to this file instead, for a browser.")
+@FORCE
 @assessing
-def explain(inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:
+def explain(inputs: tuple[str, ...], as_json: bool, html: Path | None, force: bool, **options: Any) -> None:
     """Show what would be assessed and why, line by line: values, limits, sources, and what was set aside.
 
     \b
     Examples:
       osteo-fhir explain patient.json
+      osteo-fhir explain patient.json --html patient.html --language zh
       osteo-fhir explain patient.json --json | jq .patients[0].set_aside
     """
-    from adapter.entrypoints import converting, explaining
+    from adapter.entrypoints import converting, explaining, outputs
 
+    if as_json and html is not None:
+        raise click.UsageError("--json and --html are two answers; ask for one of them")
     with door():
+        if html is not None:
+            outputs.refuse_existing([html], force=force)
         _, outcome, knowledge = assessed(inputs, options)
-        if as_json:
+        if html is not None:
+            from adapter.report.page import report
+
+            outputs.write_files({html: report(outcome, knowledge, language=options["language"])}, force=force)
+            click.echo(f"{html}: {len(outcome.patients)} patients", err=True)
+        elif as_json:
             sys.stdout.buffer.write(explaining.as_json(outcome, knowledge))
         else:
             click.echo(explaining.page(outcome, knowledge, language=options["language"]))
@@ -40,7 +54,7 @@ def explain(inputs: tuple[str, ...], as_json: bool, **options: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="JSON for programs instead of tables for people.")
 @click.option(
     "--concept-map",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=_FILE,
     help="Write a ConceptMap skeleton for the unknown codes to this file.",
 )
 @FORCE

@@ -12,7 +12,8 @@ from adapter.fhir.wording import Account, Teller, Used, plain
 # Escaping many texts at once is far faster than each alone. They are joined by the characters made for that, ASCII's
 # unit and record separators, which no text of an Account holds.
 _UNIT, _RECORD = "\x1f", "\x1e"
-_COLUMNS = ("page.what", "page.value", "page.when", "page.limits", "page.reading", "page.source")
+# The words that head the table of what was used.
+COLUMNS = ("page.what", "page.value", "page.when", "page.limits", "page.reading", "page.source")
 
 
 def narrative(account: Account, teller: Teller) -> dict[str, str]:
@@ -23,11 +24,11 @@ def narrative(account: Account, teller: Teller) -> dict[str, str]:
             f'<div xmlns="http://www.w3.org/1999/xhtml" lang="{language}" xml:lang="{language}">'
             f"<h2>{_heading(say('page.title'))}</h2><p><b>{_safe(account.headline)}</b></p>",
             *[f"<p>{_safe(text)}</p>" for text in (*account.alerts, account.plan, account.grounds) if text],
-            _list("", account.remarks),
-            _table(say("page.used"), map(say, _COLUMNS), account.used),
-            _list(say("page.scores"), account.scores),
-            _list(say("page.missing"), account.missing),
-            _list(say("page.set-aside"), account.set_aside),
+            listed("", account.remarks),
+            tabled(say("page.used"), map(say, COLUMNS), account.used),
+            listed(say("page.scores"), account.scores),
+            listed(say("page.missing"), account.missing),
+            listed(say("page.set-aside"), account.set_aside),
             f"<p>{_safe(account.rules)}</p><p><b>{_safe(account.disclaimer)}</b></p></div>",
         )
     )
@@ -44,7 +45,8 @@ def _heading(text: str) -> str:
     return _safe(plain(text))
 
 
-def _list(title: str, lines: Sequence[str]) -> str:
+def listed(title: str, lines: Sequence[str]) -> str:
+    """A heading, if it is not empty, and the lines below it; nothing where there are none."""
     if not lines:
         return ""
     heading = f"<h3>{_heading(title)}</h3>" if title else ""
@@ -52,7 +54,8 @@ def _list(title: str, lines: Sequence[str]) -> str:
     return f"{heading}<ul><li>{items}</li></ul>"
 
 
-def _table(title: str, columns: Iterable[str], rows: Sequence[Used]) -> str:
+def tabled(title: str, columns: Iterable[str], rows: Sequence[Used]) -> str:
+    """A heading and the rows below it; nothing where there are none."""
     if not rows:
         return ""
     head = "".join([f"<th>{_heading(column)}</th>" for column in columns])

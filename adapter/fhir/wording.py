@@ -170,10 +170,14 @@ class Teller:
         values = {"age": "–" if age is None else str(age), "sex": self.say(f"sex.{patient.sex or 'unknown'}")}
         return self.say("page.patient"), self.say("page.age-and-sex", values), ""
 
-    def _marker(self, result: MarkerResult) -> tuple[str, str, str]:
+    def marker_name(self, result: MarkerResult) -> str:
+        """What was measured, and where on the skeleton."""
         marker = self.knowledge.markers.get(result.marker)
         name = marker.name.get(self.language, result.marker) if marker else result.marker
-        return self._with_site(name, result.site), _value(result), _when(result.effective)
+        return self._with_site(name, result.site)
+
+    def _marker(self, result: MarkerResult) -> tuple[str, str, str]:
+        return self.marker_name(result), _value(result), _when(result.effective)
 
     def _factor(self, factor: RiskFactor) -> tuple[str, str, str]:
         answer = self.say("page.yes" if factor.present else "page.no")
