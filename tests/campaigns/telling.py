@@ -129,7 +129,7 @@ class Telling:
         return self._posted(said, status=422)
 
     def _without_the_secret(self) -> Told:
-        return self._put()._replace(status=401, secret="not-the-secret-at-all")  # noqa: S106
+        return self._put()._replace(status=401, secret="guessed")
 
     def _numbers(self, count: int) -> list[int]:
         self._number += count
