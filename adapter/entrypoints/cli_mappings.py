@@ -11,6 +11,13 @@ from adapter.entrypoints.cli_assessing import DRY_RUN, FOLDER, FORCE, LANGUAGE, 
 from adapter.entrypoints.cli_door import EXIT_INCOMPLETE, EXIT_OK, door
 
 
+def _markers(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The markers whose names begin so, for the shell."""
+    from adapter.mapping_files import load_knowledge
+
+    return sorted(marker for marker in load_knowledge().markers if marker.startswith(incomplete))
+
+
 @click.group()
 def mappings() -> None:
     """Check, show or export what the adapter knows: codes, units, limits, rules and their sources."""
@@ -36,7 +43,7 @@ def mappings_check(folders: tuple[Path, ...]) -> None:
 
 
 @mappings.command("show")
-@click.argument("marker", required=False)
+@click.argument("marker", required=False, shell_complete=_markers)
 @OVERLAYS
 @LANGUAGE
 def mappings_show(marker: str | None, overlays: tuple[Path, ...], language: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from adapter import __version__
 from tests.entrypoints.all_commands import COMMANDS
-from tests.entrypoints.building import AS_OF, LOW, in_a_process, run, saved
+from tests.entrypoints.building import AS_OF, LOW, MAIN, in_a_process, run, saved
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -99,3 +99,21 @@ main(["convert", {str(two)!r}, "--as-of", "2026-06-15"])
 
     assert result.returncode == 1
     assert b"Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("osteo-fhir conv", "convert"),
+        ("osteo-fhir run --pati", "--patient"),
+        ("osteo-fhir mappings show vitamin", "vitamin-d"),
+    ],
+)
+def test_what_is_begun_is_completed_by_the_shell(typed: str, offered: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" ")), "_OSTEO_FHIR_COMPLETE": "bash_complete"}
+    for name, value in words.items():
+        monkeypatch.setenv(name, value)
+
+    completed = in_a_process(program="import sys; sys.argv = ['osteo-fhir']; " + MAIN)
+
+    assert f"plain,{offered}" in completed.stdout.decode().splitlines()
