@@ -78,7 +78,9 @@ def _states(counts: list[Count]) -> Iterator[str]:
         yield f"  {state:13}{sum(each.number for each in together):9}  {why}".rstrip()
 
 
-def _at_work(leases: list[Lease]) -> Iterator[str]:
+def _at_work(held: list[Lease]) -> Iterator[str]:
+    # Whoever makes the Device that all patients share holds that too.
+    leases = [each for each in held if each.patient.startswith("Patient/")]
     if leases:
         number = f"{len(leases)} {'patient' if len(leases) == 1 else 'patients'}"
         yield f"at work on {number}, held until {leases[-1].until[:19]}Z at the latest"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import msgspec
@@ -134,10 +135,17 @@ class _Writing:
     def one_by_one(self) -> None:
         """Send what does not stand there yet, each after what it names."""
         for resource in self._ordered:
-            if resource["resourceType"] not in self._standing and not self._settle_found(resource):
-                self._write(resource)
+            if resource["resourceType"] not in self._standing:
+                with self._turn(resource):
+                    if not self._settle_found(resource):
+                        self._write(resource)
         if self._transactions_refused and self._created:
             self._habits.refuses_transactions = True
+
+    def _turn(self, resource: Resource) -> AbstractContextManager[object]:
+        """One after the other where all patients share a resource and a server may take it twice."""
+        is_shared = resource["resourceType"] == "Device" and resource["id"] not in self._habits.devices
+        return self._habits.device_turn if is_shared else nullcontext()
 
     def _transact(self, manner: Manner) -> None:
         """One transaction; what it leaves unclear is left to be looked for."""

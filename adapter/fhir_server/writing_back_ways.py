@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import AbstractContextManager
 from enum import StrEnum
+from threading import Lock
 
 import msgspec
 
@@ -42,6 +44,7 @@ class Habits(msgspec.Struct):
         manners: By resource type, the manner that worked.
         unsearchable: The types that cannot be found by what identifies them.
         devices: Where each Device of ours stands, by our own id: one for all patients.
+        device_turn: Held while a Device is looked for and made, so that those who write at the same time make one.
     """
 
     capabilities: Capabilities | None = None
@@ -50,6 +53,7 @@ class Habits(msgspec.Struct):
     manners: dict[str, Manner] = {}
     unsearchable: set[str] = set()
     devices: dict[str, Standing] = {}
+    device_turn: AbstractContextManager[object] = msgspec.field(default_factory=Lock)
 
 
 def manners(said: TypeCapabilities, *, worked: Manner | None, is_searchable: bool) -> tuple[Manner, ...]:

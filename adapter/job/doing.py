@@ -20,6 +20,7 @@ from adapter.job.asking import known_codes
 from adapter.job.earlier import Earlier, is_taken_back, standing_reference
 from adapter.job.endings import Done, Ending
 from adapter.job.fetching import Fetched, Fetcher
+from adapter.job.turns import DeviceTurn
 from adapter.knowledge.model import Knowledge
 from adapter.ledger.entries import GIVEN_UP, Entry, State
 from adapter.ledger.ledger import Ledger
@@ -74,7 +75,8 @@ class Job:
         """
         self.server, self.ledger, self.codes = server, ledger, known_codes(knowledge)
         self._knowledge, self._choices, self._as_of = knowledge, choices, as_of
-        self._fetcher, self._habits = Fetcher(server, self.codes), Habits()
+        self._fetcher = Fetcher(server, self.codes)
+        self._habits = Habits(device_turn=DeviceTurn(server, ledger, choices.owner))
 
     def assess_and_write(self, patient: str) -> Done:
         """Fetch, assess and write one patient; what goes wrong at the server is said, and costs no other.

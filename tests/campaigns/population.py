@@ -76,9 +76,6 @@ class Population:
 
     def assert_each_was_assessed_once(self) -> None:
         """Count what the server holds: an assessment for each patient, a Provenance for each, and one Device."""
-        # A lease is a patient's. Where nothing but a look keeps two from creating the Device, each of the two workers
-        # of two jobs may make its own before the first has an answer.
-        devices = 4 if self.trap.way is Way.PLAIN_CREATES else 1
         assessments = self.found("RiskAssessment")
         counts = Counter(each["subject"]["reference"].rpartition("/")[2] for each in assessments)
         assert {patient: count for patient, count in counts.items() if count > 1} == {}, "double"
@@ -86,7 +83,7 @@ class Population:
         targets = [target["reference"] for each in self.found("Provenance") for target in each["target"]]
         places = [reference.partition("/_history/")[0] for reference in targets if "RiskAssessment/" in reference]
         assert sorted(places) == sorted(f"RiskAssessment/{each['id']}" for each in assessments)
-        assert 1 <= len(self.found("Device")) <= devices
+        assert len(self.found("Device")) == 1
 
     def assert_the_ledger_agrees(self) -> None:
         """What the ledger says was written is what the server holds, and nobody is at work any more."""
