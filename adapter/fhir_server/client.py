@@ -94,7 +94,11 @@ class FhirServer:
         Raises:
             ServerError: Not even the first page came.
         """
-        return Search(self, resource_type, parameters, most).found()
+        return Search(self, resource_type, parameters, most=most).found()
+
+    def listing(self, resource_type: str, parameters: Parameters) -> Search:
+        """A search whose pages are looked through one after the other, however many: only time ends it."""
+        return Search(self, resource_type, parameters, is_listing=True)
 
     def send(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -49,44 +49,68 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Search:
-    """One search from its first page to its last."""
+    """One search from its first page to its last.
 
-    def __init__(self, server: FhirServer, resource_type: str, parameters: Parameters, most: int) -> None:
-        self._server, self._type, self._most = server, resource_type, most
+    Attributes:
+        problems, ignored, complete, server_time: As in ``Found``; final once the last page was given.
+    """
+
+    def __init__(
+        self, server: FhirServer, resource_type: str, parameters: Parameters, *, most: int = 0, is_listing: bool = False
+    ) -> None:
+        """Prepare a search.
+
+        Args:
+            server: Whom to ask.
+            resource_type: ``Observation``.
+            parameters: Names and values.
+            most: How many entries are enough; 0 is all.
+            is_listing: Only time ends it, for none of its pages is kept.
+        """
+        self.problems: list[Problem] = []
+        self.ignored: tuple[str, ...] = ()
+        self.complete, self.server_time = True, ""
+        self._server, self._type, self._most, self._is_listing = server, resource_type, most, is_listing
         self._parameters = [*parameters, ("_count", str(server.limits.page_size))]
         self._until = server.clock.seconds() + server.limits.search_seconds
-        self._pages: list[Source] = []
-        self._problems: list[Problem] = []
 
     def found(self) -> Found:
         """All pages, or as many as came, with a word about the rest."""
+        pages = tuple(self.pages())
+        return Found(
+            pages=pages,
+            problems=tuple(self.problems),
+            ignored=self.ignored,
+            complete=self.complete,
+            server_time=self.server_time,
+        )
+
+    def pages(self) -> Iterator[Source]:
+        """Each page as it comes.
+
+        Raises:
+            ServerError: Not even the first page came.
+        """
         answer, page = _opened(self._first())
-        ignored = ignored_parameters(self._parameters, page.self)
-        server_time = page.last_updated or _date_of(answer)
-        self._note(ignored, answer, self._server.clock.now())
+        self.ignored = ignored_parameters(self._parameters, page.self)
+        self.server_time = page.last_updated or _date_of(answer)
+        self._note(self.ignored, answer, self._server.clock.now())
         seen = {answer.url}
-        entries, size, complete = 0, 0, True
+        number = entries = size = 0
         while True:
-            self._pages.append(Source(f"{self._type}?page={len(self._pages) + 1}", answer.body))
-            entries, size = entries + page.entries, size + len(answer.body)
+            number, entries, size = number + 1, entries + page.entries, size + len(answer.body)
+            yield Source(f"{self._type}?page={number}", answer.body)
             if not page.next or (self._most and entries >= self._most):
-                break
-            stop = self._reason_to_stop(page, seen, entries, size)
+                return
+            stop = self._reason_to_stop(page.next in seen, number, entries, size)
             if stop:
                 self._missing(stop)
             following = None if stop else self._next(page, answer.url)
             if following is None:
-                complete = False
-                break
+                self.complete = False
+                return
             seen.add(page.next)
             answer, page = following
-        return Found(
-            pages=tuple(self._pages),
-            problems=tuple(self._problems),
-            ignored=ignored,
-            complete=complete,
-            server_time=server_time,
-        )
 
     def _first(self) -> Response:
         """The first page; asked again where the server names a parameter that it cannot do without."""
@@ -121,13 +145,16 @@ class Search:
     def _missing(self, what: str) -> None:
         self._problem(ProblemCode.SEARCH_INCOMPLETE, what, Severity.ERROR)
 
-    def _reason_to_stop(self, page: Page, seen: set[str], entries: int, size: int) -> str:
+    def _reason_to_stop(self, is_circle: bool, pages: int, entries: int, size: int) -> str:  # noqa: FBT001
         limits = self._server.limits
-        reasons = {
-            "the pages lead in a circle": page.next in seen,
-            f"there are more than {limits.most_pages} pages": len(self._pages) >= limits.most_pages,
+        too_many = {
+            f"there are more than {limits.most_pages} pages": pages >= limits.most_pages,
             f"there are more than {limits.most_resources} resources": entries > limits.most_resources,
             f"there are more than {limits.most_bytes} bytes": size > limits.most_bytes,
+        }
+        reasons = {
+            "the pages lead in a circle": is_circle,
+            **({} if self._is_listing else too_many),
             "the search took too long": self._server.clock.seconds() >= self._until,
         }
         return next((reason for reason, holds in reasons.items() if holds), "")
@@ -144,7 +171,7 @@ class Search:
 
     def _problem(self, code: ProblemCode, what: str, severity: Severity = Severity.WARNING) -> None:
         then = "what is missing was not assessed" if severity is Severity.ERROR else "the answer was used"
-        self._problems.append(Problem(code, f"{self._type}?", what, then, severity=severity, used=True))
+        self.problems.append(Problem(code, f"{self._type}?", what, then, severity=severity, used=True))
 
 
 def token(text: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
+from itertools import chain, islice
 
 import msgspec
 
@@ -12,12 +13,15 @@ from adapter.errors import SettingsInvalid
 from adapter.job.choosing import Chosen, Since, changed, everyone, members, moment_of, with_overlap
 from adapter.job.doing import Job
 from adapter.job.endings import Done
+from adapter.job.roll import Roll
 from adapter.job.running import Tally, run
 from adapter.ledger.entries import State
+from adapter.ledger.ledger import Ledger
 
 LAST = "last"
 # Runs over all patients and runs over changes move one watermark: who has seen all has seen every change.
 _SCOPE = "changes"
+_AT_ONCE = 1000
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +64,7 @@ class Campaign(msgspec.Struct, frozen=True):
     """
 
     chosen: Chosen
-    patients: tuple[str, ...]
+    patients: Collection[str]
     run: int = 0
 
 
@@ -72,17 +76,17 @@ def plan(job: Job, selection: Selection, *, dry_run: bool) -> Campaign:
         SettingsInvalid: Nobody was named, or in several ways at once.
     """
     chosen = choose(job, selection)
-    patients, number = chosen.patients, 0
-    if 0 < selection.limit < len(patients):
+    if 0 < selection.limit < len(chosen.patients):
         # A trial: who is left out here was looked at by nobody, so the watermark must not pass by.
-        return Campaign(chosen, patients[: selection.limit])
-    if selection.has_watermark and not dry_run:
-        again = (*job.ledger.unfinished(job.server.base), *_quarantined(job))
-        until = "" if chosen.shortfalls else chosen.server_time
-        number = job.ledger.begin_run(job.server.base, _SCOPE, until=until, patients=(*patients, *again))
-        # Those of this run, and those that earlier ones left undone.
-        patients = tuple(job.ledger.pending(number))
-    return Campaign(chosen, patients, number)
+        return Campaign(chosen, tuple(islice(chosen.patients, selection.limit)))
+    if not selection.has_watermark or dry_run:
+        return Campaign(chosen, chosen.patients)
+    again = (*job.ledger.unfinished(job.server.base), *_quarantined(job))
+    until = "" if chosen.shortfalls else chosen.server_time
+    found = chain(chosen.patients, again)
+    number = job.ledger.begin_run(job.server.base, _SCOPE, until=until, patients=found)
+    # Those of this run, and those that earlier ones left undone.
+    return Campaign(chosen, Roll(_pending(job.ledger, number)), number)
 
 
 def choose(job: Job, selection: Selection) -> Chosen:
@@ -95,8 +99,8 @@ def choose(job: Job, selection: Selection) -> Chosen:
     if selection.group:
         return members(job.server, selection.group)
     if selection.since and (since := _since(job, selection)):
-        return changed(job.server, job.ledger, job.codes, since, selection.by)
-    return everyone(job.server)
+        return changed(job.server, job.ledger, job.codes, since, selection.by, most=selection.limit)
+    return everyone(job.server, most=selection.limit)
 
 
 def carry_out(
@@ -122,6 +126,14 @@ def _since(job: Job, selection: Selection) -> datetime | None:
         return moment_of(selection.since)
     watermark = job.ledger.watermark(job.server.base, _SCOPE)
     return with_overlap(watermark, selection.overlap_seconds) if watermark else None
+
+
+def _pending(ledger: Ledger, run: int) -> Iterator[str]:
+    """The patients of a run that are still to do, some at a time."""
+    last = ""
+    while some := ledger.pending(run, after=last, limit=_AT_ONCE):
+        yield from some
+        last = some[-1]
 
 
 def _quarantined(job: Job) -> list[str]:

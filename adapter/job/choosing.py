@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -10,11 +10,12 @@ import msgspec
 
 from adapter.errors import ServerError, SettingsInvalid
 from adapter.fhir.identity import IS_ID
+from adapter.fhir.reading import Source
 from adapter.fhir.references import literal
 from adapter.fhir_server.client import FhirServer
-from adapter.fhir_server.searching import Found
 from adapter.job.answers import Delivered, delivered
 from adapter.job.asking import CONTEXT, Offers, is_offered, said_by
+from adapter.job.roll import Roll
 from adapter.ledger.ledger import Ledger
 from adapter.recognition.predictions import OWN_METHOD
 
@@ -51,7 +52,7 @@ class Chosen(msgspec.Struct, frozen=True):
         server_time: The server's clock when the listing began; empty if it did not say.
     """
 
-    patients: tuple[str, ...] = ()
+    patients: Collection[str] = ()
     shortfalls: tuple[str, ...] = ()
     server_time: str = ""
 
@@ -66,9 +67,9 @@ def named(words: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(_named(number, line) for number, line in enumerate(lines, 1) if line))
 
 
-def everyone(server: FhirServer) -> Chosen:
-    """All patients of the server."""
-    listing = _Listing(server)
+def everyone(server: FhirServer, *, most: int = 0) -> Chosen:
+    """All patients of the server; beyond ``most``, if that is not 0, nobody is looked for."""
+    listing = _Listing(server, most=most)
     # Only ids are wanted, and of what is not sent nothing can leak.
     listing.search("Patient", [("_elements", "id")])
     return listing.chosen()
@@ -94,13 +95,15 @@ def members(server: FhirServer, group: str) -> Chosen:
     return Chosen(tuple(dict.fromkeys(patients)), shortfalls)
 
 
-def changed(server: FhirServer, ledger: Ledger, codes: Sequence[str], since: datetime, by: Since) -> Chosen:
+def changed(
+    server: FhirServer, ledger: Ledger, codes: Sequence[str], since: datetime, by: Since, *, most: int = 0
+) -> Chosen:
     """The patients of whom something that is read was changed or recorded since a moment.
 
     What was deleted is in no search; a run over all patients finds that.
     """
     offers = said_by(server).types
-    listing = _Listing(server, ledger)
+    listing = _Listing(server, ledger, most=most)
     moment = f"ge{since.astimezone(UTC).isoformat(timespec='seconds')}"
     for name, parameters in _asked(codes, offers, by):
         changed_at = "_lastUpdated" if by is Since.LAST_UPDATED else _DATES[name]
@@ -144,37 +147,38 @@ class _Group(msgspec.Struct):
 
 
 class _Listing:
-    """Searches over all patients, and the patients they speak of."""
+    """Searches over all patients, and the patients they speak of; a page is looked through and let go."""
 
-    def __init__(self, server: FhirServer, ledger: Ledger | None = None) -> None:
-        self._server, self._ledger = server, ledger
-        self._patients: dict[str, None] = {}
+    def __init__(self, server: FhirServer, ledger: Ledger | None = None, *, most: int) -> None:
+        self._server, self._ledger, self._most = server, ledger, most
+        self._patients = Roll()
         self._shortfalls: list[str] = []
         self._server_time = ""
 
     def search(self, name: str, parameters: Sequence[tuple[str, str]]) -> None:
+        listing = self._server.listing(name, parameters)
         try:
-            found = self._server.search(name, parameters)
+            for page in listing.pages():
+                self._take(name, page)
+                if self._most and len(self._patients) > self._most:
+                    break
         except ServerError as error:
             if error.may_retry:
                 raise
             self._shortfalls.append(f"{name.lower()}-{error.code}")
             return
-        self._server_time = self._server_time or found.server_time
-        if not found.complete:
+        self._server_time = self._server_time or listing.server_time
+        if not listing.complete:
             self._shortfalls.append(f"{name.lower()}-search-incomplete")
-        for entry in self._entries(name, found):
-            self._patients |= dict.fromkeys(self._concerned(name, entry))
 
     def chosen(self) -> Chosen:
-        return Chosen(tuple(self._patients), tuple(self._shortfalls), self._server_time)
+        return Chosen(self._patients, tuple(self._shortfalls), self._server_time)
 
-    def _entries(self, name: str, found: Found) -> Iterator[Delivered]:
-        for page in found.pages:
-            entries = delivered(page)
-            if entries is None:
-                self._shortfalls.append(f"{name.lower()}-unexpected-content")
-            yield from entries or ()
+    def _take(self, name: str, page: Source) -> None:
+        entries = delivered(page)
+        if entries is None:
+            self._shortfalls.append(f"{name.lower()}-unexpected-content")
+        self._patients.add(patient for entry in entries or () for patient in self._concerned(name, entry))
 
     def _concerned(self, name: str, entry: Delivered) -> Iterator[str]:
         """The patient an entry is about, and those whose assessments rest on it: it may have no subject any more."""

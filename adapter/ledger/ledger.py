@@ -243,10 +243,13 @@ class Ledger:
             connection.execute(f"DELETE FROM run WHERE id IN ({unfinished})", values)  # noqa: S608
         return run
 
-    def pending(self, run: int) -> list[str]:
-        """The patients of a run that are still to do."""
+    def pending(self, run: int, *, after: str = "", limit: int = -1) -> list[str]:
+        """The patients of a run that are still to do, in their order, from behind one of them and so many at most."""
         with self._file.reading() as connection:
-            found = connection.execute("SELECT patient FROM pending WHERE run = ? ORDER BY patient", (run,))
+            found = connection.execute(
+                "SELECT patient FROM pending WHERE run = ? AND patient > ? ORDER BY patient LIMIT ?",
+                (run, after, limit),
+            )
             return [patient for (patient,) in found]
 
     def settle(self, run: int, patient: str) -> None:

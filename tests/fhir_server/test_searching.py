@@ -104,6 +104,19 @@ def test_endless_pages_end_at_the_limit() -> None:
     assert (found.complete, len(found.pages)) == (False, 10)
 
 
+def test_a_listing_is_given_page_by_page_and_only_time_ends_it() -> None:
+    """E3"""
+    transport = Scripted(*(ok(page(entry("Patient/1"), next_=f"{BASE}?p={number}")) for number in range(50)))
+    clock = Ticking()
+    limits = Limits(most_pages=2, most_bytes=1, most_resources=1, search_seconds=30)
+    listing = FhirServer(BASE, transport, limits=limits, clock=clock).listing("Patient", [])
+    for number, _ in enumerate(listing.pages(), 1):
+        assert len(transport.sent) == number
+        clock.pass_by(1)
+    assert (number, listing.complete) == (30, False)
+    assert "took too long" in listing.problems[-1].what
+
+
 @pytest.mark.parametrize("limits", [Limits(most_bytes=300), Limits(most_resources=3)], ids=["bytes", "resources"])
 def test_too_much_ends_the_search(limits: Limits) -> None:
     """A1.5"""

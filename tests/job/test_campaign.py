@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from adapter.errors import ServerError, SettingsInvalid
@@ -65,6 +66,20 @@ def test_all_patients_are_those_of_every_page(tmp_path: Path) -> None:
     tally = run(job, ALL)
     assert (tally.patients, tally.endings[Ending.WRITTEN], tally.is_incomplete, tally.is_open) == (5, 5, False, False)
     assert run(job, ALL).endings == {Ending.UNCHANGED: 5}
+
+
+def test_more_patients_than_one_search_may_hold_are_all_listed(tmp_path: Path) -> None:
+    job = job_on(hospital_of(7, page_size=1), tmp_path)
+    job.server.limits = msgspec.structs.replace(job.server.limits, most_pages=3, most_resources=3)
+    campaign = plan(job, ALL, dry_run=False)
+    assert (len(campaign.patients), campaign.chosen.shortfalls) == (7, ())
+
+
+def test_a_trial_lists_no_more_patients_than_it_takes(tmp_path: Path) -> None:
+    hospital = hospital_of(7, page_size=1)
+    job = job_on(hospital, tmp_path)
+    assert seen(job, Selection(everyone=True, limit=2)) == [patient(1), patient(2)]
+    assert len([each for each in hospital.asked() if each == "GET Patient"]) == 3
 
 
 def test_the_members_of_a_group_are_those_who_have_not_left_it(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_what_changed_is_searched_for_by_when_the_server_wrote_it(ledger: Ledger
     }
     answers: dict[str, Json | int] = {"metadata": metadata, "Observation": found, "Patient": empty}
     asked = surroundings(ledger, answers)
-    assert asked.changed(datetime(2026, 6, 15, 8, tzinfo=UTC)).patients == ("Patient/one",)
+    assert list(asked.changed(datetime(2026, 6, 15, 8, tzinfo=UTC)).patients) == ["Patient/one"]
 
 
 def events(subscription: str, focus: str = "Observation/7") -> Json:
