@@ -65,7 +65,9 @@ class Settings(BaseModel):
     search: Literal["auto", "post"] = Field(
         "auto", description="Search by GET while the address is short, or always by POST."
     )
-    search_pages: _Size = Field(1000, description="The most pages of one search; the list of all patients ends by time alone.")
+    search_pages: _Size = Field(
+        1000, description="The most pages of one search; the list of all patients ends by time alone."
+    )
     search_bytes: _Size = Field(536_870_912, description="The most bytes of one search.")
     search_seconds: _Seconds = Field(900, description="The most seconds of one search, retries included.")
     answer_bytes: _Size = Field(268_435_456, description="The most bytes of one answer, decompressed.")
