@@ -9,6 +9,7 @@ from decimal import Decimal
 from html.parser import HTMLParser
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ class Page(HTMLParser):
         super().__init__()
         self.open: list[str] = []
         self.drawn: list[tuple[str, dict[str, str | None]]] = []
-        self.read = ""
+        self.read, self.html = "", html
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -108,6 +109,19 @@ def test_a_course_shows_each_day_and_what_was_begun(tmp_path: Path) -> None:
     assert len(page.of("course")) == 2 * 2, "two pictures, each with its line"
     assert page.read.count("Antiresorptive medicine") >= 2
     assert "2025-12-01 610 ng/L; 2026-06-02 180 ng/L" in page.read
+
+
+def test_a_course_stands_against_the_limits_of_its_newest_result(tmp_path: Path) -> None:
+    ranged: dict[str, Any] = {"referenceRange": [{"low": quantity(Decimal(100), "ng/L"), "high": quantity(Decimal(600), "ng/L")}]}
+    earlier = measured("earlier", "ctx", "650.123456789", effectiveDateTime="2026-01-02", **ranged)
+    later = measured("later", "ctx", "700", effectiveDateTime="2026-06-01", **ranged)
+
+    page = page_of(tmp_path, saved(tmp_path / "in.json", [*LOW[:-1], earlier, later]))
+
+    (course,) = [attributes for tag, attributes in page.drawn if tag == "svg" and attributes["class"] == "course"]
+    assert course["aria-hidden"] == "true"
+    assert [each for each in ("700", "650.12", "600", "100") if f">{each}<" in page.html] == ["700", "600", "100"]
+    assert page.of("band") == ["rect"] * (len(page.of("scale")) + 1)
 
 
 def test_a_result_that_is_only_a_bound_is_not_drawn_as_a_number(tmp_path: Path) -> None:
