@@ -112,7 +112,8 @@ def test_a_course_shows_each_day_and_what_was_begun(tmp_path: Path) -> None:
 
 
 def test_a_course_stands_against_the_limits_of_its_newest_result(tmp_path: Path) -> None:
-    ranged: dict[str, Any] = {"referenceRange": [{"low": quantity(Decimal(100), "ng/L"), "high": quantity(Decimal(600), "ng/L")}]}
+    low, high = quantity(Decimal(100), "ng/L"), quantity(Decimal(600), "ng/L")
+    ranged: dict[str, Any] = {"referenceRange": [{"low": low, "high": high}]}
     earlier = measured("earlier", "ctx", "650.123456789", effectiveDateTime="2026-01-02", **ranged)
     later = measured("later", "ctx", "700", effectiveDateTime="2026-06-01", **ranged)
 
