@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+_NOTHING: Mapping[str, str] = {}
 
 
 class AdapterError(Exception):
@@ -18,7 +20,17 @@ class MappingsInvalid(AdapterError):
 
 
 class InputUnreadable(AdapterError):
-    """The sender must send other bytes: they are no JSON, no FHIR, or beyond the limits."""
+    """The sender must send other bytes: they are no JSON, no FHIR, or beyond the limits.
+
+    Attributes:
+        sentence, values: What is wrong, without the place, as a ``Problem`` says it.
+    """
+
+    def __init__(self, sentence: str, values: Mapping[str, str] = _NOTHING, *, where: str = "") -> None:
+        """Say what is wrong, and where it stands."""
+        what = sentence.format_map(values) if values else sentence
+        super().__init__(f"{where}: {what}" if where else what)
+        self.sentence, self.values = sentence, values
 
 
 class ExportUnsound(InputUnreadable):

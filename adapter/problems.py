@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
+
+NO_VALUES: Mapping[str, str] = {}
 
 
 class Severity(StrEnum):
@@ -97,20 +100,28 @@ class Problem(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         code: The kind of problem.
         where: Path in the input: file, line or entry, element.
-        what: What was found and what was expected; no patient's name or identifier.
+        sentence: What was found and what was expected, in English, with the names of its ``values`` in braces; no
+            patient's name or identifier. Other languages know it by these words (``mappings/sentences.*.toml``).
         then: What was done: "the result was set aside", "the value was used with a caution".
         resource: The resource it concerns, as ``Type/id``; empty where it has none.
         severity: How much it matters.
         used: True where the data was used all the same, with this caution.
+        values: What stands in the sentence, by name; ``marker`` and ``site`` are words of the mappings.
     """
 
     code: ProblemCode
     where: str
-    what: str
+    sentence: str
     then: str = "the result was set aside"
     resource: str = ""
     severity: Severity = Severity.ERROR
     used: bool = False
+    values: Mapping[str, str] = {}
+
+    @property
+    def what(self) -> str:
+        """The sentence with its values, in English."""
+        return self.sentence.format_map(self.values) if self.values else self.sentence
 
     def told(self) -> str:
         """Where, what and what was done, in one line for people."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
@@ -190,7 +190,8 @@ class _Scanner:
         for line, each in zip(lines, plain, strict=True):
             self.found.lines += 1
             if isinstance(line, TooLong):
-                self.broken(f"the line has {line.length} bytes, more than the {LONGEST_LINE} that are read")
+                sizes = {"number": str(line.length), "limit": str(LONGEST_LINE)}
+                self.broken("the line has {number} bytes, more than the {limit} that are read", sizes)
             elif each is not None:
                 self.found.resources += 1
                 self._take_plain(each, line)
@@ -238,9 +239,9 @@ class _Scanner:
         self._learn(entry)
         self._send(entry, line, number)
 
-    def broken(self, what: str, *, then: str = "the entry was set aside") -> None:
+    def broken(self, sentence: str, values: Mapping[str, str], *, then: str = "the entry was set aside") -> None:
         """Set down that a line cannot be read."""
-        problem = Problem(ProblemCode.JSON_INVALID, "", what, then)
+        problem = Problem(ProblemCode.JSON_INVALID, "", sentence, then, values=values)
         self.found.entries += 1
         self._send(Entry("", problem=problem), b"", 0)
 
@@ -249,7 +250,7 @@ class _Scanner:
         try:
             refuse_markup(head, "")
         except InputUnreadable as error:
-            self.broken(str(error).removeprefix(": "), then="nothing of it was read")
+            self.broken(error.sentence, error.values, then="nothing of it was read")
             return True
         return False
 

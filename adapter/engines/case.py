@@ -10,11 +10,12 @@ from adapter.engines.answers import Answer
 from adapter.engines.corrections import Calcium, calcium_of, ionized_calcium_of
 from adapter.engines.density import Density, density_of
 from adapter.engines.fractures import has_osteoporosis
-from adapter.engines.frax import Frax, contradiction_in, frax_of
+from adapter.engines.frax import Frax, contradictions_in, frax_of
 from adapter.engines.kidney import Kidney, kidney_of
 from adapter.engines.treatment import medicines_at_work, under_effect
 from adapter.engines.urine import UrineCalcium, day_amount_of, spot_ratio_of
 from adapter.knowledge.model import Knowledge
+from adapter.problems import Problem
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -23,7 +24,7 @@ class Case(msgspec.Struct, frozen=True):
     Attributes:
         frax: FRAX where it counts: empty under treatment (it is for the untreated) and where it contradicts itself.
         reported_frax: FRAX as it came.
-        contradiction: Why its halves cannot both be right; empty where they can.
+        contradictions: Why its halves cannot both be right, said of each; none where they can.
         osteoporosis: OP of the decision table.
         treated: Whether a bone medicine is at work; open where its end is not known.
         medicines: Those that are known to be.
@@ -35,7 +36,7 @@ class Case(msgspec.Struct, frozen=True):
     knowledge: Knowledge
     frax: Frax
     reported_frax: Frax
-    contradiction: str
+    contradictions: tuple[Problem, ...]
     density: Density
     osteoporosis: Answer
     kidney: Kidney
@@ -50,13 +51,13 @@ class Case(msgspec.Struct, frozen=True):
 def case_of(profile: PatientProfile, knowledge: Knowledge) -> Case:
     """Answer every question of the decision table that the record answers."""
     reported, density = frax_of(profile), density_of(profile, knowledge)
-    contradiction, treated = contradiction_in(reported, knowledge), under_effect(profile, knowledge)
+    contradictions, treated = contradictions_in(reported, knowledge), under_effect(profile, knowledge)
     return Case(
         profile=profile,
         knowledge=knowledge,
-        frax=Frax() if contradiction or treated else reported,
+        frax=Frax() if contradictions or treated else reported,
         reported_frax=reported,
-        contradiction=contradiction,
+        contradictions=contradictions,
         density=density,
         osteoporosis=has_osteoporosis(profile, density, knowledge),
         kidney=kidney_of(profile, knowledge),

@@ -71,8 +71,19 @@ def frax_of(profile: PatientProfile) -> Frax:
     )
 
 
-def contradiction_in(frax: Frax, knowledge: Knowledge) -> str:
-    """Why the two halves cannot both be right (N10); empty where nothing speaks against them."""
+def contradictions_in(frax: Frax, knowledge: Knowledge) -> tuple[Problem, ...]:
+    """Why the two halves cannot both be right (N10), said of each; none where nothing speaks against them."""
+    days = knowledge.number("frax_dates_days")
+    what = _contradiction(frax, days)
+    return tuple(
+        Problem(
+            ProblemCode.SCORES_CONTRADICT, result.where, what, resource=result.resource, values={"number": str(days)}
+        )
+        for result in (frax.results if what else ())
+    )
+
+
+def _contradiction(frax: Frax, days: Decimal) -> str:
     if any(value is not None and _is_no_percentage(value) for value in (frax.mof, frax.hip)):
         return "a FRAX probability lies outside 0 to 100 %"
     if frax.mof is None or frax.hip is None:
@@ -80,17 +91,9 @@ def contradiction_in(frax: Frax, knowledge: Knowledge) -> str:
     if frax.hip.low is not None and frax.mof.high is not None and frax.hip.low > frax.mof.high:
         return "the FRAX probability of a hip fracture exceeds that of any major osteoporotic fracture"
     times = [result.effective for result in frax.results if result.effective is not None]
-    limit = knowledge.number("frax_dates_days")
-    if len(times) == 2 and days_apart(*times) > limit:
-        return f"the two FRAX probabilities are more than {limit} days apart"
+    if len(times) == 2 and days_apart(*times) > days:
+        return "the two FRAX probabilities are more than {number} days apart"
     return ""
-
-
-def set_aside(frax: Frax, what: str) -> tuple[Problem, ...]:
-    """The problems that name each half of a FRAX that contradicts itself."""
-    return tuple(
-        Problem(ProblemCode.SCORES_CONTRADICT, result.where, what, resource=result.resource) for result in frax.results
-    )
 
 
 def frax_scores(frax: Frax) -> list[Score]:

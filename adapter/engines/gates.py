@@ -59,7 +59,7 @@ def gates_of(case: Case) -> Gates:
         "N6": case.kidney.forbids_advice(knowledge),
         "N7": case.treated,
         "N9": age > knowledge.number("frax_age_high"),
-        "N10": bool(case.contradiction),
+        "N10": bool(case.contradictions),
     }
     fired = tuple(gate for gate, answer in answers.items() if answer)
     open_ = tuple(gate for gate, answer in answers.items() if answer is None)

@@ -12,7 +12,7 @@ from adapter.engines.case import Case, case_of
 from adapter.engines.cautions import cautions_of
 from adapter.engines.corrections import CalciumKind, body_mass_index_scores, calcium_scores
 from adapter.engines.flags import critical_values, flags_of
-from adapter.engines.frax import frax_scores, set_aside
+from adapter.engines.frax import frax_scores
 from adapter.engines.gates import gates_of
 from adapter.engines.kidney import kidney_scores
 from adapter.engines.missing import missing_for_monitoring, missing_of
@@ -94,8 +94,7 @@ def _flags(case: Case, turnover: Turnover, qfracture: QFractureAnswer | None) ->
 
 def _refused(case: Case, markers: Markers) -> tuple[Problem, ...]:
     """Results set aside here: a FRAX that contradicts itself, CTX after a meal, an incomplete collection."""
-    frax = set_aside(case.reported_frax, case.contradiction) if case.contradiction else ()
-    return (*frax, *markers.refused, *incomplete(case.day_urine))
+    return (*case.contradictions, *markers.refused, *incomplete(case.day_urine))
 
 
 def _evidence(

@@ -52,12 +52,17 @@ def disagreements(evidence: Iterable[Evidence]) -> tuple[Problem, ...]:
         Problem(
             ProblemCode.INTERPRETATION_DIFFERS,
             item.result.where,
-            f"{item.result.marker}: the laboratory says {', '.join(each.code for each in item.result.interpretation)}, "
-            f"against {item.limits.text} it is {item.reading}",
+            "{marker}: the laboratory says {letters}, against {limit} it is {reading}",
             "our reading was used, and the laboratory's stays as it is",
             item.result.resource,
             Severity.WARNING,
             used=True,
+            values={
+                "marker": item.result.marker,
+                "letters": ", ".join(each.code for each in item.result.interpretation),
+                "limit": item.limits.text,
+                "reading": item.reading,
+            },
         )
         for item in evidence
         if isinstance(item.result, MarkerResult) and item.limits and item.reading

@@ -103,6 +103,6 @@ def _grounds_of(gate: str, case: Case) -> Sequence[MarkerResult | RiskFactor]:
 
 def _told(item: MarkerResult | RiskFactor) -> str:
     if isinstance(item, MarkerResult):
-        site = f" {item.site}" if item.site else ""
+        site = f" {'-'.join(filter(None, (item.side, item.site)))}" if item.site else ""
         return f"{_NAMES[item.marker]}{site} {dated(item)}"
-    return f"{item.kind} {item.site or '?'} ({day(item.since)})"
+    return f"{'-'.join(filter(None, (item.kind, item.site)))} ({day(item.since)})"

@@ -22,7 +22,7 @@ from adapter.fhir.reading import Source, read
 from adapter.fhir.releases import Release
 from adapter.knowledge.model import Knowledge
 from adapter.problems import Problem, ProblemCode
-from adapter.recognition.amounts import resolved_unit
+from adapter.recognition.amounts import ResolvedUnit, resolved_unit
 from adapter.recognition.codes import canonical_codings
 
 _ENOUGH_ALIKE = 0.6
@@ -163,7 +163,7 @@ def _units(result: LabResult, knowledge: Knowledge) -> Iterator[str]:
     for quantity in _quantities(result.value):
         unit = resolved_unit(quantity, knowledge)
         written = quantity.code or quantity.unit
-        if not isinstance(unit, tuple):
+        if isinstance(unit, ResolvedUnit):
             yield unit.name
         elif written:
             yield f"?{written}"

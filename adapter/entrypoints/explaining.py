@@ -34,39 +34,42 @@ def page(outcome: Outcome, knowledge: Knowledge, *, language: str) -> str:
     teller = Teller(knowledge, language)
     parts = [_patient_page(patient, teller) for patient in outcome.patients]
     if outcome.problems:
-        told = [problem.told() for problem in outcome.problems]
-        parts.append("\n".join(_listed(teller.say("page.problems"), told)))
+        told = [teller.colon.join(filter(None, (p.where, teller.problem(p)))) for p in outcome.problems]
+        parts.append("\n".join(_listed("page.problems", told, teller)))
     return "\n\n".join(parts)
 
 
 def _patient_page(patient: PatientOutcome, teller: Teller) -> str:
     assessment = patient.assessment
     account = teller.account(assessment, ())
-    aside = [f"{p.where}: [{p.code}] {p.what}; {p.then}" for p in patient.set_aside]
-    cautions = [f"{p.where}: [{p.code}] {p.what}; {p.then}" for p in patient.cautions]
+    aside, cautions = (
+        [f"{p.where}{teller.colon}[{p.code}] {teller.problem(p)}" for p in problems]
+        for problems in (patient.set_aside, patient.cautions)
+    )
     lines = [
         f"{assessment.patient.reference}  {assessment.as_of.date()}",
         account.headline,
         *(text for text in (*account.alerts, account.plan, account.grounds) if text),
-        *_listed("", account.remarks),
-        *_listed(teller.say("page.used"), [_used_line(used) for used in account.used]),
-        *_listed(teller.say("page.scores"), account.scores),
-        *_listed(teller.say("page.missing"), account.missing),
-        *_listed(teller.say("page.set-aside"), aside),
-        *_listed(teller.say("page.cautions"), cautions),
+        *_listed("", account.remarks, teller),
+        *_listed("page.used", [_used_line(used, teller) for used in account.used], teller),
+        *_listed("page.scores", account.scores, teller),
+        *_listed("page.missing", account.missing, teller),
+        *_listed("page.set-aside", aside, teller),
+        *_listed("page.cautions", cautions, teller),
         account.rules,
         account.disclaimer,
     ]
     return "\n".join(lines)
 
 
-def _used_line(used: Used) -> str:
-    parts = (f"{used.what}: {used.value}", used.when, used.limits, used.reading, used.source)
+def _used_line(used: Used, teller: Teller) -> str:
+    parts = (f"{used.what}{teller.colon}{used.value}", used.when, used.limits, used.reading, used.source)
     return " · ".join(part for part in parts if part)
 
 
-def _listed(title: str, lines: Sequence[str]) -> list[str]:
-    return [*([f"{title}:"] if title else []), *(f"  - {line}" for line in lines)] if lines else []
+def _listed(heading: str, lines: Sequence[str], teller: Teller) -> list[str]:
+    title = [f"{teller.say(heading)}{teller.colon}".rstrip()] if heading else []
+    return [*title, *(f"  - {line}" for line in lines)] if lines else []
 
 
 def shown(value: Interval) -> str:
@@ -149,6 +152,7 @@ def _used_result(result: MarkerResult, evidence: Evidence) -> dict[str, Any]:
         "resource": _versioned(result.resource, result.version),
         "marker": result.marker,
         "site": result.site or None,
+        "side": result.side or None,
         "value": result.digits,
         "unit": result.received_unit,
         "canonical_value": shown(result.value),

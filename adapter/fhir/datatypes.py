@@ -37,8 +37,8 @@ def quantity_of(element: Element | None) -> ReportedQuantity | None:
         return None
     comparator = element.text("comparator")
     if comparator not in _COMPARATORS:
-        what = f"{shown(comparator)} is none of <, <=, >=, >, so the value is not known"
-        element.fault("comparator", ProblemCode.COMPARATOR_INVALID, what)
+        sentence = "{value} is none of <, <=, >=, >, so the value is not known"
+        element.fault("comparator", ProblemCode.COMPARATOR_INVALID, sentence, {"value": shown(comparator)})
     return ReportedQuantity(
         element.number("value"), comparator, element.text("unit"), element.text("system"), element.text("code")
     )

@@ -19,7 +19,6 @@ DEPTH_LIMIT = 64
 DECODED_LIMIT = 512 * 1024 * 1024
 # Kept exactly up to here; what is longer, or has more zeros than that, measures nothing.
 _LONGEST_NUMBER = 500
-_TOO_DEEP = f"nested deeper than {DEPTH_LIMIT} levels"
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 _NO_BRACKET = re.compile(r"[^\[\]{}]+")
 _SUSPICIOUS_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
@@ -61,16 +60,15 @@ def decode(data: bytes, *, where: str) -> object:
         text = data.decode("utf-8-sig")
         value = json.loads(text, parse_float=_number, parse_constant=_refuse, object_pairs_hook=ambiguous.object_of)
     except UnicodeDecodeError as error:
-        raise InputUnreadable(f"{where}: byte {error.start} is no UTF-8") from None
+        raise InputUnreadable("byte {number} is no UTF-8", {"number": str(error.start)}, where=where) from None
     except json.JSONDecodeError as error:
-        raise InputUnreadable(f"{where}: no JSON at line {error.lineno}, column {error.colno}: {error.msg}") from None
+        place = {"line": str(error.lineno), "column": str(error.colno), "reason": error.msg}
+        raise InputUnreadable("no JSON at line {line}, column {column}: {reason}", place, where=where) from None
     except RecursionError:
-        raise InputUnreadable(f"{where}: {_TOO_DEEP}") from None
+        raise _too_deep(where) from None
     except ValueError:
-        raise InputUnreadable(f"{where}: a number is NaN, infinite or beyond all bounds") from None
-    fault = _fault(text, value, ambiguous.found)
-    if fault:
-        raise InputUnreadable(f"{where}: {fault}")
+        raise InputUnreadable("a number is NaN, infinite or beyond all bounds", where=where) from None
+    _refuse_faulty(text, value, ambiguous.found, where)
     return value
 
 
@@ -96,26 +94,31 @@ def unpack(data: bytes, *, where: str, limit: int = DECODED_LIMIT) -> bytes:
         try:
             pieces.append(unpacker.decompress(data, left + 1))
         except zlib.error as error:
-            raise InputUnreadable(f"{where}: the gzip data are damaged") from error
+            raise InputUnreadable("the gzip data are damaged", where=where) from error
         left -= len(pieces[-1])
         if left < 0:
-            raise InputUnreadable(f"{where}: the gzip data grow beyond {limit} bytes")
+            raise InputUnreadable("the gzip data grow beyond {limit} bytes", {"limit": str(limit)}, where=where)
         if not unpacker.eof:
-            raise InputUnreadable(f"{where}: the gzip data are cut short")
+            raise InputUnreadable("the gzip data are cut short", where=where)
         data = unpacker.unused_data
     return b"".join(pieces)
 
 
-def _fault(text: str, value: object, ambiguous: list[tuple[Json, str]]) -> str:
-    """Why JSON that could be decoded is refused all the same; empty if it is not."""
+def _refuse_faulty(text: str, value: object, ambiguous: list[tuple[Json, str]], where: str) -> None:
+    """Refuse JSON that could be decoded, and yet is too deep or means different things to different readers."""
     if _is_deeper(text, DEPTH_LIMIT):
-        return _TOO_DEEP
+        raise _too_deep(where)
     if ambiguous:
         # The outermost object is completed last, so it is the one that surely was kept.
-        return f"{_path_to(value, *ambiguous[-1])} occurs twice in one object"
+        path = {"path": _path_to(value, *ambiguous[-1])}
+        raise InputUnreadable("{path} occurs twice in one object", path, where=where)
     if _SUSPICIOUS_ESCAPE.search(text) and any(_FORBIDDEN_CHARACTER.search(each) for each in _strings(value)):
-        return "a text holds a character that is none (NUL, or half of a surrogate pair)"
-    return ""
+        sentence = "a text holds a character that is none (NUL, or half of a surrogate pair)"
+        raise InputUnreadable(sentence, where=where)
+
+
+def _too_deep(where: str) -> InputUnreadable:
+    return InputUnreadable("nested deeper than {number} levels", {"number": str(DEPTH_LIMIT)}, where=where)
 
 
 def _number(digits: str) -> Decimal:

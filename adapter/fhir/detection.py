@@ -52,13 +52,13 @@ def decide(fits: Mapping[Releases, int], declared: Collection[Release]) -> tuple
     """
     if len(declared) == 1:
         (release,) = declared
-        return release, _notice(f"a CapabilityStatement says {release.name}", release)
+        return release, _notice("a CapabilityStatement says {release}", release)
     counts: Counter[Release] = Counter()
     for releases, count in fits.items():
         counts.update(dict.fromkeys(releases, count))
     release = max(_PREFERRED, key=lambda candidate: counts[candidate])
     is_told = any(releases != _ALL for releases in fits)
-    what = f"most entries fit {release.name}" if is_told else "nothing in the input tells the release of FHIR"
+    what = "most entries fit {release}" if is_told else "nothing in the input tells the release of FHIR"
     return release, _notice(what, release)
 
 
@@ -104,6 +104,13 @@ def _of_elements(type_: str, resource: Json) -> Releases:
     return fits or _ALL
 
 
-def _notice(what: str, release: Release) -> Problem:
-    then = f"everything was read as {release.name}"
-    return Problem(ProblemCode.RELEASE_ASSUMED, "", what, then, severity=Severity.INFORMATION, used=True)
+def _notice(sentence: str, release: Release) -> Problem:
+    return Problem(
+        ProblemCode.RELEASE_ASSUMED,
+        "",
+        sentence,
+        f"everything was read as {release.name}",
+        severity=Severity.INFORMATION,
+        used=True,
+        values={"release": release.name},
+    )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 
 from adapter.clinical.time import ClinicalTime, clinical_time
 from adapter.fhir.decoding import Json
-from adapter.problems import Problem, ProblemCode
+from adapter.problems import NO_VALUES, Problem, ProblemCode
 
 _CODE = re.compile(r"\S{1,40}")
 _DATA_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
@@ -38,9 +39,13 @@ class Element:
         """The path of this element in the input."""
         return f"{self._parent.where}.{self._step}" if self._parent else self._step
 
-    def fault(self, name: str, code: ProblemCode, what: str) -> None:
+    def fault(self, name: str, code: ProblemCode, sentence: str, values: Mapping[str, str] = NO_VALUES) -> None:
         """Note that a child element is not usable."""
-        self.faults.append(Problem(code, f"{self.where}.{name}" if name else self.where, what))
+        self.faults.append(Problem(code, f"{self.where}.{name}" if name else self.where, sentence, values=values))
+
+    def distinct_faults(self) -> list[Problem]:
+        """The faults found so far, each once: an element may have been asked for twice."""
+        return [fault for index, fault in enumerate(self.faults) if fault not in self.faults[:index]]
 
     def has(self, name: str) -> bool:
         """Whether the child holds anything."""
@@ -117,7 +122,8 @@ class Element:
         """The name under which a choice such as ``value[x]`` is given; empty if it is absent or given twice."""
         names = [name for name in self.json if name.startswith(stem) and _is_choice(name, stem) and self.has(name)]
         if len(names) > 1:
-            self.fault(f"{stem}[x]", ProblemCode.ELEMENT_INVALID, f"given more than once: {', '.join(sorted(names))}")
+            given = {"names": ", ".join(sorted(names))}
+            self.fault(f"{stem}[x]", ProblemCode.ELEMENT_INVALID, "given more than once: {names}", given)
             return ""
         return names[0] if names else ""
 
@@ -130,8 +136,8 @@ class Element:
         return _absence(self.json)
 
     def _wrong(self, name: str, found: object, expected: str) -> None:
-        what = f"expected {expected}, found {_KINDS.get(type(found), 'a number')}"
-        self.fault(name, ProblemCode.ELEMENT_INVALID, what)
+        values = {"expected": expected, "found": _KINDS.get(type(found), "a number")}
+        self.fault(name, ProblemCode.ELEMENT_INVALID, "expected {expected}, found {found}", values)
 
 
 _KINDS = {str: "a text", bool: "true or false", dict: "an object", list: "a list"}

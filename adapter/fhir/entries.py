@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -13,7 +13,7 @@ from adapter.fhir.decoding import Json, decode, unpack
 from adapter.fhir.entry import Entry, holding, holding_plain, object_at, text_at
 from adapter.fhir.plain import opened_bundle, plain_observation, plain_observations
 from adapter.fhir.plain_shapes import ReadEntry
-from adapter.problems import Problem, ProblemCode, Severity
+from adapter.problems import NO_VALUES, Problem, ProblemCode, Severity
 
 _BUNDLE = b'"Bundle"'
 _HEAD = b'{"resourceType":"Bundle"'
@@ -46,9 +46,9 @@ def refuse_markup(data: bytes, name: str) -> None:
     """Raise ``InputUnreadable`` where a file begins like a page or XML."""
     start = data[:200].lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")):
-        raise InputUnreadable(f"{name}: this is an HTML page, perhaps of a login or a proxy, and no FHIR")
+        raise InputUnreadable("this is an HTML page, perhaps of a login or a proxy, and no FHIR", where=name)
     if start.startswith(b"<"):
-        raise InputUnreadable(f"{name}: FHIR in XML is not supported; ask for application/fhir+json")
+        raise InputUnreadable("FHIR in XML is not supported; ask for application/fhir+json", where=name)
 
 
 def _is_ndjson(data: bytes, name: str) -> bool:
@@ -125,9 +125,10 @@ def _of_bytes(data: bytes, where: str, *, carefully: bool) -> Iterator[Entry]:
 
 def _of_document(value: object, where: str) -> Iterator[Entry]:
     if isinstance(value, list):
-        raise InputUnreadable(f"{where}: a JSON array is no FHIR; send a Bundle, or NDJSON with one resource a line")
+        raise InputUnreadable("a JSON array is no FHIR; send a Bundle, or NDJSON with one resource a line", where=where)
     if not isinstance(value, dict):
-        raise InputUnreadable(f"{where}: expected a FHIR resource, found a bare {type(value).__name__}")
+        found = {"found": type(value).__name__}
+        raise InputUnreadable("expected a FHIR resource, found a bare {found}", found, where=where)
     yield from _of_resource(value, Entry(where), f"{where}#")
 
 
@@ -186,7 +187,7 @@ def _of_item(item: object, around: Entry) -> Iterator[Entry]:
 
 def _of_entry(entry: object, around: Entry) -> Iterator[Entry]:
     if not isinstance(entry, dict):
-        yield _broken(around.where, f"the entry is no object but a {type(entry).__name__}")
+        yield _broken(around.where, "the entry is no object but a {found}", {"found": type(entry).__name__})
         return
     resource = entry.get("resource")
     request, response = object_at(entry, "request"), object_at(entry, "response")
@@ -198,7 +199,7 @@ def _of_entry(entry: object, around: Entry) -> Iterator[Entry]:
         here = msgspec.structs.replace(around, where=path, full_url=text_at(entry, "fullUrl"))
         yield from _of_resource(resource, here, path)
     elif resource is not None:
-        yield _broken(around.where, f"the resource is no object but a {type(resource).__name__}")
+        yield _broken(around.where, "the resource is no object but a {found}", {"found": type(resource).__name__})
     elif response.get("outcome"):
         here = msgspec.structs.replace(around, where=f"{around.where}.response.outcome")
         yield holding(here, object_at(response, "outcome"))
@@ -264,8 +265,14 @@ def _rejected(entry: Entry, code: ProblemCode, what: str, severity: Severity) ->
 
 
 def _unreadable(where: str, error: InputUnreadable) -> Entry:
-    return _broken(where, str(error).removeprefix(f"{where}: "), code=ProblemCode.JSON_INVALID)
+    return _broken(where, error.sentence, error.values, code=ProblemCode.JSON_INVALID)
 
 
-def _broken(where: str, what: str, *, code: ProblemCode = ProblemCode.ENTRY_INVALID) -> Entry:
-    return Entry(where, problem=Problem(code, where, what, "the entry was set aside"))
+def _broken(
+    where: str,
+    sentence: str,
+    values: Mapping[str, str] = NO_VALUES,
+    *,
+    code: ProblemCode = ProblemCode.ENTRY_INVALID,
+) -> Entry:
+    return Entry(where, problem=Problem(code, where, sentence, "the entry was set aside", values=values))

@@ -35,11 +35,10 @@ def medication_refusal(record: Record) -> Problem | None:
     root = record.root
     for name in ("doNotPerform", "notGiven", "notDone"):
         if root.flag(name):
-            return record.refused(ProblemCode.STATUS_NOT_USABLE, name, f"{name} is true")
+            return record.refused(ProblemCode.STATUS_NOT_USABLE, name, "{element} is true", {"element": name})
     if root.text("intent") not in _ORDERS and not _is_reported_plan(root):
-        return record.refused(
-            ProblemCode.STATUS_NOT_USABLE, "intent", f"intent is {shown(root.text('intent'))}, no order"
-        )
+        intent = {"value": shown(root.text("intent"))}
+        return record.refused(ProblemCode.STATUS_NOT_USABLE, "intent", "intent is {value}, no order", intent)
     if root.text("taken") not in _TAKEN or _adherence(root).startswith(("not-taking", "unknown")):
         return record.refused(ProblemCode.STATUS_NOT_USABLE, "", "the medicine is not known to be taken")
     return status_problem(record, frozenset(_STATUSES[record.placed.entry.type]))
@@ -99,7 +98,7 @@ def _medicine(record: Record) -> Concept | Problem:
         return record.refused(ProblemCode.FACTOR_NOT_USABLE, "medication", what)
     code = concept_of(medication.one("code"))
     for fault in medication.faults:
-        return record.refused(fault.code, "medication", fault.what)
+        return record.refused(fault.code, "medication", fault.sentence, fault.values)
     return code
 
 

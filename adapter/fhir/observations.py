@@ -117,7 +117,7 @@ def _result(shared: LabResult, element: Element, code: Concept, components: Sequ
         element.fault(name, ProblemCode.ELEMENT_INVALID, "a component with the same code has its own value")
     ranges, cautions = ranges_of(element)
     if element.faults:
-        return list(dict.fromkeys(element.faults))
+        return [*element.distinct_faults()]
     unit = msgspec.structs.replace(value, value=None) if isinstance(value, ReportedQuantity) else None
     result = msgspec.structs.replace(
         shared,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from adapter.clinical.patient import Patient, Sex
 from adapter.clinical.results import Coding
 from adapter.fhir.datatypes import coding_of
@@ -49,7 +51,8 @@ def patient_refusal(record: Record) -> Problem | None:
 def _sex(root: Element) -> Sex | None:
     gender = root.text("gender")
     if gender and gender not in _SEXES:
-        root.fault("gender", ProblemCode.ELEMENT_INVALID, f"{shown(gender)} is no administrative gender of FHIR")
+        values = {"value": shown(gender)}
+        root.fault("gender", ProblemCode.ELEMENT_INVALID, "{value} is no administrative gender of FHIR", values)
     return _SEXES.get(gender)
 
 
@@ -68,12 +71,9 @@ def _ethnicity(root: Element) -> tuple[Coding, ...]:
 
 
 def _without(fault: Problem) -> Problem:
-    return Problem(
-        fault.code,
-        fault.where,
-        fault.what,
-        "the patient was read without this element",
-        fault.resource,
-        Severity.WARNING,
+    return msgspec.structs.replace(
+        fault,
+        then="the patient was read without this element",
+        severity=Severity.WARNING,
         used=True,
     )

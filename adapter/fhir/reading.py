@@ -175,8 +175,8 @@ def _entries(source: Source, *, carefully: bool) -> Sequence[Entry]:
     try:
         return split(source.data, source.name, carefully=carefully)
     except InputUnreadable as error:
-        what = str(error).removeprefix(f"{source.name}: ")
-        problem = Problem(ProblemCode.JSON_INVALID, source.name, what, "nothing of it was read")
+        then = "nothing of it was read"
+        problem = Problem(ProblemCode.JSON_INVALID, source.name, error.sentence, then, values=error.values)
         return [Entry(source.name, problem=problem)]
 
 
@@ -195,7 +195,8 @@ def _refusal_unread(entry: Entry, *, is_foreign: bool) -> Problem | None:
     if not entry.type:
         return Problem(ProblemCode.ENTRY_INVALID, entry.where, "there is no resourceType")
     if entry.type not in RESOURCE_TYPES:
-        return Problem(ProblemCode.TYPE_UNKNOWN, entry.where, f"FHIR knows no resource type {shown(entry.type)}")
+        values = {"type": shown(entry.type)}
+        return Problem(ProblemCode.TYPE_UNKNOWN, entry.where, "FHIR knows no resource type {type}", values=values)
     if entry.type == "OperationOutcome":
         return _told_by_server(entry)
     if is_foreign and (entry.type in _KINDS or entry.type == "Patient"):
@@ -210,9 +211,14 @@ def _told_by_server(outcome: Entry) -> Problem | None:
     for word, severity in _GRAVE.items():
         for issue in issues:
             if issue.text("severity") == word:
-                what = f"the server reports {word}: {shown(issue.text('code'))}"
-                then = "what else came in was read"
-                return Problem(ProblemCode.OPERATION_OUTCOME, outcome.where, what, then, severity=severity)
+                return Problem(
+                    ProblemCode.OPERATION_OUTCOME,
+                    outcome.where,
+                    "the server reports {severity}: {code}",
+                    "what else came in was read",
+                    severity=severity,
+                    values={"severity": word, "code": shown(issue.text("code"))},
+                )
     return None
 
 
@@ -235,7 +241,7 @@ def _read_one(record: Record, problem: Problem | None) -> tuple[str, Sequence[Ro
     if isinstance(owner, Problem):
         return patient, [owner]
     rows = kind.read(msgspec.structs.replace(record, patient=owner))
-    return patient, list(dict.fromkeys(record.root.faults)) or rows
+    return patient, record.root.distinct_faults() or rows
 
 
 def _owner(record: Record) -> str | Problem:

@@ -11,7 +11,7 @@ from adapter.fhir.datatypes import coding_of
 from adapter.fhir.element import Element, shown
 from adapter.fhir.references import Placed, References
 from adapter.fhir.releases import ReadShape
-from adapter.problems import Problem, ProblemCode
+from adapter.problems import NO_VALUES, Problem, ProblemCode
 
 Row = LabResult | Statement | ReportedPrediction | Problem
 _SUBSETTED = "SUBSETTED"
@@ -69,9 +69,10 @@ class Record(msgspec.Struct, frozen=True):
         meta = self.root.one("meta")
         return tuple(map(coding_of, meta.many("security"))) if meta else ()
 
-    def refused(self, code: ProblemCode, name: str, what: str) -> Problem:
+    def refused(self, code: ProblemCode, name: str, sentence: str, values: Mapping[str, str] = NO_VALUES) -> Problem:
         """Say why the resource is not used."""
-        return Problem(code, f"{self.where}.{name}" if name else self.where, what, resource=self.resource)
+        where = f"{self.where}.{name}" if name else self.where
+        return Problem(code, where, sentence, resource=self.resource, values=values)
 
 
 def refusal(record: Record) -> Problem | None:
@@ -90,9 +91,17 @@ def status_problem(record: Record, usable: frozenset[str], name: str = "status")
     status = record.root.text(name)
     if status in usable:
         return None
+    if status:
+        return element_refused(record, name, status)
     absent = record.root.absence(name)
-    what = f"{name} is {shown(status)}" if status else f"{name} is absent{f' ({absent})' if absent else ''}"
-    return record.refused(ProblemCode.STATUS_NOT_USABLE, name, what)
+    sentence = "{element} is absent ({reason})" if absent else "{element} is absent"
+    return record.refused(ProblemCode.STATUS_NOT_USABLE, name, sentence, {"element": name, "reason": absent})
+
+
+def element_refused(record: Record, name: str, value: str) -> Problem:
+    """Why the resource is not used: what one of its elements says."""
+    values = {"element": name, "value": shown(value)}
+    return record.refused(ProblemCode.STATUS_NOT_USABLE, name, "{element} is {value}", values)
 
 
 def _is_subsetted(tags: object) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from urllib.parse import parse_qs
 
@@ -12,7 +12,7 @@ import msgspec
 from adapter.fhir.decoding import Json
 from adapter.fhir.element import Element
 from adapter.fhir.entry import Entry
-from adapter.problems import Problem, ProblemCode, Severity
+from adapter.problems import NO_VALUES, Problem, ProblemCode, Severity
 
 # The regex of hl7.org/fhir/R4/references.html#regex with any id: one with an underscore is met, and still an id.
 _RESTFUL = re.compile(
@@ -144,7 +144,7 @@ class References:
         named = literal(reference)
         type_ = next((placed.entry.type for placed in self._by_key.get(key, ())), named.type if named else "")
         if type_ != "Patient":
-            return _unresolved(f"the subject is no Patient but a {type_}")
+            return _unresolved("the subject is no Patient but a {type}", {"type": type_})
         return self.surviving(key)
 
     def _by_contained(self, patient: Json | None) -> str | Problem:
@@ -164,15 +164,17 @@ class References:
         identifier = subject.one("identifier")
         if identifier is None:
             reason = subject.own_absence() or subject.absence("reference")
-            return _unresolved(f"the subject is not given{f' ({reason})' if reason else ''}")
+            sentence = "the subject is not given ({reason})" if reason else "the subject is not given"
+            return _unresolved(sentence, {"reason": reason})
         name = f"{identifier.text('system')}|{identifier.text('value')}"
         return self._only(self._by_identifier.get(name, set()), "the subject's identifier")
 
     def _only(self, keys: Iterable[str], what: str) -> str | Problem:
         survivors = {self.surviving(key) for key in keys}
         if len(survivors) > 1:
-            return Problem(ProblemCode.SUBJECT_AMBIGUOUS, "", f"{what} fits {len(survivors)} Patients")
-        return _single(survivors) or _unresolved(f"{what} fits no Patient in the input")
+            values = {"what": what, "number": str(len(survivors))}
+            return Problem(ProblemCode.SUBJECT_AMBIGUOUS, "", "{what} fits {number} Patients", values=values)
+        return _single(survivors) or _unresolved("{what} fits no Patient in the input", {"what": what})
 
     def _normal(self, base: str, local: str) -> str:
         return local if base in ("", self._server) else f"{base}/{local}"
@@ -287,5 +289,5 @@ def _single(keys: Iterable[str]) -> str:
     return found[0] if len(found) == 1 else ""
 
 
-def _unresolved(what: str) -> Problem:
-    return Problem(ProblemCode.SUBJECT_UNRESOLVED, "", what)
+def _unresolved(sentence: str, values: Mapping[str, str] = NO_VALUES) -> Problem:
+    return Problem(ProblemCode.SUBJECT_UNRESOLVED, "", sentence, values=values)

@@ -150,7 +150,8 @@ def _notes(assessment: Assessment, account: Account, teller: Teller) -> Iterable
     """What the elements above do not say, one note per kind; the disclaimer stands last."""
     yield from account.alerts
     indices = [line for score, line in zip(assessment.scores, account.scores, strict=True) if not is_probability(score)]
-    limits = [f"{used.what}: {used.limits}; {used.source}" for used in account.used if used.limits]
+    colon, semicolon = teller.colon, teller.semicolon
+    limits = [f"{used.what}{colon}{used.limits}{semicolon}{used.source}" for used in account.used if used.limits]
     kinds = (
         ("", account.remarks),
         ("page.scores", indices),
@@ -160,7 +161,7 @@ def _notes(assessment: Assessment, account: Account, teller: Teller) -> Iterable
     )
     for heading, lines in kinds:
         if lines:
-            title = [f"{teller.say(heading)}:"] if heading else []
+            title = [f"{teller.say(heading)}{colon}".rstrip()] if heading else []
             # "text: The annotation - text content (as markdown)" (hl7.org/fhir/R4/datatypes.html#Annotation)
             yield "\n".join([*title, *[f"- {line}" for line in lines]])
     yield account.rules

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from adapter.clinical.results import Statement, StatementKind
 from adapter.fhir.datatypes import concept_of, concepts_of, quantity_of, start_of, time_of
-from adapter.fhir.element import Element, shown
-from adapter.fhir.record import Record, Row, status_problem
+from adapter.fhir.element import Element
+from adapter.fhir.record import Record, Row, element_refused, status_problem
 from adapter.problems import Problem, ProblemCode
 
 # hl7.org/fhir/R4/valueset-condition-clinical.html. STU3 and DSTU2 have the same words as bare codes.
@@ -31,7 +31,7 @@ def condition_refusal(record: Record) -> Problem | None:
     for name, usable in (("verificationStatus", _VERIFIED), ("clinicalStatus", _CLINICAL)):
         for status in _statuses(record.root, name):
             if status not in usable:
-                return record.refused(ProblemCode.STATUS_NOT_USABLE, name, f"{name} is {shown(status)}")
+                return element_refused(record, name, status)
     return None
 
 

@@ -8,7 +8,7 @@ from decimal import Context
 
 import msgspec
 
-from adapter.clinical.assessment import Assessment, Evidence, Finding, Score
+from adapter.clinical.assessment import Assessment, Authority, Evidence, Finding, Score
 from adapter.clinical.patient import Patient
 from adapter.clinical.results import MarkerResult, RiskFactor
 from adapter.clinical.time import ClinicalTime
@@ -20,8 +20,10 @@ _NO_UNIT = "1"
 _FOR_THE_EYE = Context(prec=5)
 _NOTHING: Mapping[str, str] = {}
 # The values of a finding that are lists of the engines' own names.
-_NAMING = frozenset({"inputs", "triggers"})
+_NAMING = frozenset({"inputs", "triggers", "markers", "changes"})
 _NAME = re.compile("[a-z][a-z-]+")
+_AT_A_SITE = frozenset({"left", "right", "fracture"})
+_BRACKETS = re.compile(r" \(([^()]*)\)")
 # XML 1.0 has no place for these, not even escaped (w3.org/TR/xml/#charsets); FHIR's string has none either.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
@@ -76,7 +78,10 @@ class Teller:
         self.knowledge = knowledge
         self.language = language
         self._texts = knowledge.texts.get(language, _NOTHING)
+        self._sentences = knowledge.sentences.get(language, _NOTHING)
         self._said: dict[str, str] = {}
+        self.colon, self.semicolon, self.comma = (self.say(f"page.{mark}") for mark in ("colon", "semicolon", "comma"))
+        self._space, self._open, self._close = (self.say(f"page.{mark}") for mark in ("space", "open", "close"))
 
     def say(self, key: str, values: Mapping[str, str] = _NOTHING) -> str:
         """The text of this key with its values filled in.
@@ -97,6 +102,33 @@ class Teller:
         except (KeyError, IndexError, ValueError, AttributeError):
             return f"⟦{key} {'; '.join(f'{name}={value}' for name, value in values.items())}⟧"
 
+    def problem(self, problem: Problem) -> str:
+        """What was found and what was done about it, in this language."""
+        sentences, sentence = self._sentences, problem.sentence
+        what = sentences.get(sentence, sentence)
+        if problem.values:
+            what = what.format_map({name: self._value(name, value) for name, value in problem.values.items()})
+        return f"{what}{self.semicolon}{sentences.get(problem.then, problem.then)}"
+
+    def _value(self, name: str, value: str) -> str:
+        """What stands in a sentence: the words of the mappings by their names, and what can be said otherwise."""
+        if name == "marker":
+            return self._name_of(value)
+        if name == "site":
+            return self._texts.get(f"site.{value}", value)
+        return self._sentences.get(value) or ", ".join(self._sentences.get(each, each) for each in value.split(", "))
+
+    def _name_of(self, marker: str) -> str:
+        known = self.knowledge.markers.get(marker)
+        return known.name.get(self.language, marker) if known else marker
+
+    def _cited(self, source: str, sureness: str) -> str:
+        """A source and how sure it is; its citation stays as it is."""
+        return f"{self._sentences.get(source, source)}{self._in_brackets(sureness)}"
+
+    def _in_brackets(self, text: str) -> str:
+        return f"{self._open}{text}{self._close}"
+
     def account(self, assessment: Assessment, problems: Sequence[Problem]) -> Account:
         """The whole assessment in words; problems are what was set aside and what was used with a caution."""
         alerts, grounds, plan, remarks = self._findings(assessment)
@@ -107,8 +139,8 @@ class Teller:
         return Account(
             headline=plain(self._headline(assessment)),
             alerts=_all_plain(alerts),
-            grounds=plain(" ".join(grounds)),
-            plan=plain(" ".join(plan)),
+            grounds=plain(self._space.join(grounds)),
+            plan=plain(self._space.join(plan)),
             remarks=_all_plain([*remarks, *self._problems(cautions)]),
             used=_all_used([self._used(evidence, assessment) for evidence in assessment.evidence]),
             scores=_all_plain([self._score(score) for score in assessment.scores]),
@@ -128,7 +160,7 @@ class Teller:
                 "plan": assessment.plan or "–",
             },
         )
-        return f"{headline} {self.say('page.preliminary')}" if assessment.preliminary else headline
+        return f"{headline}{self._space}{self.say('page.preliminary')}" if assessment.preliminary else headline
 
     def _findings(self, assessment: Assessment) -> tuple[list[str], list[str], list[str], list[str]]:
         """Each finding once: as alert, as grounds of the category, as plan, or as a remark."""
@@ -152,7 +184,7 @@ class Teller:
         """The sentence with its rule, and where the rule comes from."""
         values = {n: self._in_words(v) if n in _NAMING else v for n, v in finding.values.items()}
         sentence = self.say(finding.text_key, values)
-        source = f"; {finding.source} ({finding.sureness})" if finding.source else ""
+        source = f"{self.semicolon}{self._cited(finding.source, finding.sureness)}" if finding.source else ""
         return f"{sentence} [{finding.rule}{source}]"
 
     def _used(self, evidence: Evidence, assessment: Assessment) -> tuple[str, ...]:
@@ -163,8 +195,11 @@ class Teller:
         reading = self._reading(evidence.reading, result.cautions) if result.cautions else evidence.reading
         if limits is None:
             return (*words, "", reading, "")
-        shown = f"{limits.text} ({self.say(f'authority.{limits.authority}')})"
-        return (*words, shown, reading, f"{limits.source} ({limits.sureness})")
+        shown = f"{limits.text}{self._in_brackets(self.say(f'authority.{limits.authority}'))}"
+        source = limits.source
+        if limits.authority is Authority.REPORT and isinstance(result, MarkerResult):
+            source = self.say("page.range-of", {"resource": result.resource})
+        return (*words, shown, reading, self._cited(source, limits.sureness))
 
     def _patient(self, patient: Patient, age: int | None) -> tuple[str, str, str]:
         values = {"age": "–" if age is None else str(age), "sex": self.say(f"sex.{patient.sex or 'unknown'}")}
@@ -172,9 +207,7 @@ class Teller:
 
     def marker_name(self, result: MarkerResult) -> str:
         """What was measured, and where on the skeleton."""
-        marker = self.knowledge.markers.get(result.marker)
-        name = marker.name.get(self.language, result.marker) if marker else result.marker
-        return self._with_site(name, result.site)
+        return self._with_site(self._name_of(result.marker), result.site, result.side)
 
     def _marker(self, result: MarkerResult) -> tuple[str, str, str]:
         return self.marker_name(result), _value(result), _when(result.effective)
@@ -182,26 +215,32 @@ class Teller:
     def _factor(self, factor: RiskFactor) -> tuple[str, str, str]:
         answer = self.say("page.yes" if factor.present else "page.no")
         since, until = _when(factor.since), _when(factor.until)
-        return (
-            self._with_site(self.say(f"factor.{factor.kind}"), factor.site),
-            answer if factor.amount is None else f"{answer} ({factor.amount})",
-            f"{since} – {until}" if until else since,
-        )
+        if factor.amount is not None:
+            amount = f"{_FOR_THE_EYE.create_decimal(factor.amount).normalize():f}"
+            key = f"amount.{factor.kind}"
+            answer += self._in_brackets(self.say(key, {"amount": amount}) if key in self._texts else amount)
+        name = self._with_site(self.say(f"factor.{factor.kind}"), factor.site)
+        return name, answer, f"{since} – {until}" if until else since
 
-    def _with_site(self, name: str, site: str) -> str:
-        return f"{name} ({self.say(f'site.{site}')})" if site else name
+    def _with_site(self, name: str, site: str, side: str = "") -> str:
+        return f"{name}{self._in_brackets(self._place(site, side))}" if site else name
+
+    def _place(self, site: str, kind: str) -> str:
+        """A skeletal site, and what is said of it: which side of the body it is on, or that it broke."""
+        place = self.say(f"site.{site}")
+        return self.say(f"at.{kind}", {"site": place}) if kind else place
 
     def _reading(self, reading: str, cautions: Sequence[str]) -> str:
         """Low, normal or high, and what to be careful about: a word of the mappings, or the kind of a problem."""
         keys = [f"caution.{word}" if f"caution.{word}" in self._texts else f"problem.{word}" for word in cautions]
-        return "; ".join(filter(None, (reading, *map(self.say, keys))))
+        return self.semicolon.join(filter(None, (reading, *map(self.say, keys))))
 
     def _score(self, score: Score) -> str:
         """The line of one score; beside QFracture's, whatever the engine says, the words that its licence demands."""
         values = {
             "engine": self._named(f"engine.{score.engine}", score.engine),
             "value": score.text if score.text.endswith(score.unit) else f"{score.text} {score.unit}",
-            "inputs": ", ".join([self._input(name, value) for name, value in score.inputs.items()]) or "–",
+            "inputs": self.comma.join([self._input(name, value) for name, value in score.inputs.items()]) or "–",
         }
         if is_probability(score):
             values["outcome"] = self.say(f"outcome.{score.outcome}") if score.outcome else ""
@@ -210,7 +249,7 @@ class Teller:
         else:
             line = self.say("score.index", values)
         if score.caveats:
-            line = " ".join([line, *map(self.say, score.caveats)])
+            line = self._space.join([line, *map(self.say, score.caveats)])
         qfracture = self.knowledge.qfracture
         if qfracture and score.engine.startswith("QFracture") and qfracture.disclaimer not in line:
             return f"{line} {qfracture.disclaimer}"
@@ -218,34 +257,55 @@ class Teller:
 
     def _input(self, name: str, value: str) -> str:
         """One input of a score; QFracture's flags by the factors that set them."""
+        if whole := self._texts.get(f"input.{name}.{value}"):
+            return whole
         flags = self.knowledge.qfracture.flags if self.knowledge.qfracture else {}
         parts = [flags[part].factors if part in flags else () for part in value.split(", ")]
         if name == "recorded" and all(parts):
-            value = ", ".join(" / ".join(self.say(f"factor.{factor}") for factor in factors) for factors in parts)
+            value = self.comma.join(" / ".join(self.say(f"factor.{factor}") for factor in factors) for factors in parts)
         else:
             value = self._texts.get(f"input.value.{value}", value)
         return f"{self._named(f'input.{name}', name)} {value}"
 
     def _named(self, key: str, name: str) -> str:
         """The text of this key, else the name of the marker, else the name as it is."""
-        marker = self.knowledge.markers.get(name)
-        return self._texts.get(key) or (marker.name.get(self.language, name) if marker else name)
+        return self._texts.get(key) or self._name_of(name)
 
     def _in_words(self, names: str) -> str:
         """The names of triggers, sites and fractures in a list of the engines; whatever else stands there stays."""
-        return _NAME.sub(lambda name: next(filter(None, map(self._texts.get, _keys_of(name[0]))), name[0]), names)
+        named = _NAME.sub(lambda name: self._word(name[0]), names)
+        if self._space:
+            return named
+        # Chinese has its own marks between the items, and no spaces.
+        named = _BRACKETS.sub(lambda match: self._in_brackets(match[1]), named)
+        return named.replace("; ", self.semicolon).replace(", ", self.comma)
+
+    def _word(self, name: str) -> str:
+        """A name of the engines in words: ``very-low-t``, ``hip``, ``left-hip``, ``fracture-hip``."""
+        kind, _, site = name.partition("-")
+        if kind in _AT_A_SITE and site:
+            return self._place(site, kind)
+        return (
+            self._texts.get(f"trigger.{name}")
+            or self._texts.get(f"site.{name}")
+            or self._texts.get(f"factor.{name}", name)
+        )
 
     def _problems(self, problems: Sequence[Problem]) -> tuple[str, ...]:
         """One line per reason. Sorted, so that the order of the input changes nothing; without paths into files."""
-        concerned: dict[tuple[str, str, str], set[str]] = {}
+        concerned: dict[tuple[str, str], set[str]] = {}
         for problem in problems:
-            concerned.setdefault((problem.code, problem.what, problem.then), set()).add(problem.resource)
+            concerned.setdefault((problem.code, self.problem(problem)), set()).add(problem.resource)
         return tuple(
             [
-                f"{self.say(f'problem.{code}')}: {what}; {then}{_named(resources)}"
-                for (code, what, then), resources in sorted(concerned.items(), key=lambda item: item[0])
+                f"{self.say(f'problem.{code}')}{self.colon}{told}{self._resources(resources)}"
+                for (code, told), resources in sorted(concerned.items(), key=lambda item: item[0])
             ]
         )
+
+    def _resources(self, resources: set[str]) -> str:
+        names = self.comma.join(sorted(resources - {""}))
+        return self._in_brackets(names) if names else ""
 
 
 def plain(text: str) -> str:
@@ -265,18 +325,9 @@ def _all_used(rows: Sequence[Sequence[str]]) -> tuple[Used, ...]:
     return tuple([Used(*row) for row in rows])
 
 
-def _keys_of(name: str) -> tuple[str, ...]:
-    return f"trigger.{name}", f"site.{name}", f"factor.{name}" if name == "fracture" else ""
-
-
 def is_probability(score: Score) -> bool:
     """Whether the score is a probability in percent over a stated number of years, not an index."""
     return score.horizon_years is not None and score.unit == "%"
-
-
-def _named(resources: set[str]) -> str:
-    names = ", ".join(sorted(resources - {""}))
-    return f" ({names})" if names else ""
 
 
 def _value(result: MarkerResult) -> str:

@@ -22,6 +22,10 @@ def misfits(layer: Layer) -> Iterator[Finding]:
         expected = [*check(fact, layer)] if check else []
         if key[0] in _CODED:
             expected += _code_misfit(key, layer)
+        if key[0] == "sentence" and (
+            placeholders(str(fact)) is None or placeholders(str(fact)) != placeholders(key[2])
+        ):
+            expected.append("expected braces that match, with the same placeholders as the English sentence")
         yield from (Finding(layer.files[key], named(key), each) for each in expected)
     yield from _incomplete_texts(layer)
 

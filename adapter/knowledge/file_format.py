@@ -166,6 +166,7 @@ class MappingFile(Value):
     site: tuple[SiteRows, ...] = ()
     specimen: tuple[SpecimenRows, ...] = ()
     texts: Mapping[str, Mapping[str, str]] = {}
+    sentences: Mapping[str, Mapping[str, str]] = {}
     qfracture: QFracture | None = None
 
     def facts(self) -> Iterator[Fact]:
@@ -178,6 +179,7 @@ class MappingFile(Value):
             yield from (((kind, key), row) for key, row in table.items())
         yield from ((("limit", limit.id), limit) for limit in self.limit)
         yield from ((("question", answer.system, answer.code), answer) for answer in self.question)
-        for language, texts in self.texts.items():
-            yield from ((("text", language, key), text) for key, text in texts.items())
+        for kind, tables in (("text", self.texts), ("sentence", self.sentences)):
+            for language, texts in tables.items():
+                yield from (((kind, language, key), text) for key, text in texts.items())
         yield from (((kind,), row) for kind, row in (("about", self.about), ("qfracture", self.qfracture)) if row)

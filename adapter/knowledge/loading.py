@@ -78,7 +78,8 @@ def _knowledge(facts: Mapping[FactKey, object], about: About, clashes: tuple[str
         factor_answers=answers,
         parameters={row.id: row for row in _all(facts, "parameter", Parameter)},
         rules=_named(facts, "rule", Cited),
-        texts=_texts(facts),
+        texts=_texts(facts, "text"),
+        sentences=_texts(facts, "sentence"),
         sites=_named(facts, "site", str),
         specimens=_named(facts, "specimen", tuple),
         qfracture=qfracture if isinstance(qfracture, QFracture) else None,
@@ -105,10 +106,10 @@ def _named(facts: Mapping[FactKey, object], kind: str, row: type[_T]) -> dict[st
     return {key[1]: fact for key, fact in facts.items() if key[0] == kind and isinstance(fact, row)}
 
 
-def _texts(facts: Mapping[FactKey, object]) -> dict[str, dict[str, str]]:
+def _texts(facts: Mapping[FactKey, object], kind: str) -> dict[str, dict[str, str]]:
     texts: dict[str, dict[str, str]] = {}
     for key, fact in facts.items():
-        if key[0] == "text":
+        if key[0] == kind:
             texts.setdefault(key[1], {})[key[2]] = str(fact)
     return texts
 

@@ -276,6 +276,7 @@ class Knowledge(Value):
         parameters: By id (``mof_high`` …).
         rules: Source and sureness per rule id (B1 … P13, N1 …, U1 …).
         texts: By language, then key.
+        sentences: By language, then the English sentence.
     """
 
     name: str
@@ -293,6 +294,7 @@ class Knowledge(Value):
     parameters: Mapping[str, Parameter]
     rules: Mapping[str, Cited]
     texts: Mapping[str, Mapping[str, str]]
+    sentences: Mapping[str, Mapping[str, str]]
     sites: Mapping[str, str]
     specimens: Mapping[str, tuple[str, ...]] = {}
     qfracture: QFracture | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
 from adapter.clinical.patient import Patient
@@ -46,11 +46,10 @@ def of_the_grown(
 
 def _refusal(result: MarkerResult, knowledge: Knowledge, *, of_child: bool, is_grown: bool) -> Problem | None:
     if of_child:
-        what = f"{result.marker} was measured in childhood"
-        return _aside(result, ProblemCode.TOO_OLD, what) if is_grown else None
-    implausible = implausibility(result.value, result.marker, knowledge)
-    what = f"{result.digits} {result.received_unit} {implausible}"
-    return _aside(result, ProblemCode.IMPLAUSIBLE, what, Severity.ERROR) if implausible else None
+        what, values = "{marker} was measured in childhood", {"marker": result.marker}
+        return _aside(result, ProblemCode.TOO_OLD, what, values, Severity.WARNING) if is_grown else None
+    said = implausibility(result.value, result.marker, knowledge, received=f"{result.digits} {result.received_unit}")
+    return _aside(result, ProblemCode.IMPLAUSIBLE, *said, Severity.ERROR) if said else None
 
 
 def _is_child(patient: Patient, moment: datetime, knowledge: Knowledge) -> bool:
@@ -63,5 +62,7 @@ def _years(birth: date, day: date) -> int:
     return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
 
 
-def _aside(result: MarkerResult, code: ProblemCode, what: str, severity: Severity = Severity.WARNING) -> Problem:
-    return Problem(code, result.where, what, resource=result.resource, severity=severity)
+def _aside(
+    result: MarkerResult, code: ProblemCode, sentence: str, values: Mapping[str, str], severity: Severity
+) -> Problem:
+    return Problem(code, result.where, sentence, resource=result.resource, severity=severity, values=values)

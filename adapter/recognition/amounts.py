@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 
 import msgspec
@@ -16,7 +17,7 @@ from adapter.clinical.results import (
 )
 from adapter.clinical.values import Interval
 from adapter.knowledge.model import Knowledge, MappedCode
-from adapter.problems import Problem, ProblemCode
+from adapter.problems import NO_VALUES, Problem, ProblemCode
 from adapter.recognition.codes import Refusal
 
 UCUM = "http://unitsofmeasure.org"
@@ -76,8 +77,8 @@ class Conversion(msgspec.Struct, frozen=True):
 def conversion_of(code: MappedCode, quantity: ReportedQuantity, knowledge: Knowledge) -> Conversion | Refusal:
     """How results of one code in the unit of this quantity are converted, or why that cannot be said."""
     unit = resolved_unit(quantity, knowledge, score=code.marker in _SCORES)
-    if isinstance(unit, tuple):
-        return Refusal(unit[0], ".value", unit[1])
+    if isinstance(unit, Refusal):
+        return unit
     name, cautions = unit.name, unit.cautions
     factor = knowledge.unit_factors.get(code.marker, {}).get(name)
     if factor is None:
@@ -97,9 +98,7 @@ class ResolvedUnit(msgspec.Struct, frozen=True, gc=False):
     cautions: tuple[str, ...] = ()
 
 
-def resolved_unit(
-    quantity: ReportedQuantity, knowledge: Knowledge, *, score: bool = False
-) -> ResolvedUnit | tuple[ProblemCode, str]:
+def resolved_unit(quantity: ReportedQuantity, knowledge: Knowledge, *, score: bool = False) -> ResolvedUnit | Refusal:
     """Our spelling of the unit of a quantity, or why there is none.
 
     A UCUM code is trusted; a unit text counts only through the alias table; both together must agree.
@@ -110,18 +109,20 @@ def resolved_unit(
     by_code = _spelled(quantity.code, knowledge) if is_ucum and quantity.code else None
     by_text = _spelled(quantity.unit, knowledge) if quantity.unit else None
     if by_code is None and is_ucum and quantity.code:
-        return ProblemCode.UNIT_UNKNOWN, f"the unit code {quantity.code!r} is not known"
+        values = {"unit": repr(quantity.code)}
+        return Refusal(ProblemCode.UNIT_UNKNOWN, ".value", "the unit code {unit} is not known", values)
     if by_code and by_text and by_code.name != by_text.name and not (score and by_text.name == _UNITLESS):
-        what = f"the unit says {quantity.unit!r} and its code says {quantity.code!r}"
-        return ProblemCode.UNIT_CONTRADICTS, what
+        values = {"unit": repr(quantity.unit), "code": repr(quantity.code)}
+        return Refusal(ProblemCode.UNIT_CONTRADICTS, ".value", "the unit says {unit} and its code says {code}", values)
     chosen = by_code or by_text
     if chosen is not None:
         return ResolvedUnit(chosen.name, (*cautions, *chosen.cautions))
     if quantity.unit or quantity.code:
-        return ProblemCode.UNIT_UNKNOWN, f"the unit {(quantity.unit or quantity.code)!r} is not known"
+        values = {"unit": repr(quantity.unit or quantity.code)}
+        return Refusal(ProblemCode.UNIT_UNKNOWN, ".value", "the unit {unit} is not known", values)
     if score:
         return ResolvedUnit(_UNITLESS)
-    return ProblemCode.UNIT_MISSING, "the value came without a unit"
+    return Refusal(ProblemCode.UNIT_MISSING, ".value", "the value came without a unit")
 
 
 def _spelled(text: str, knowledge: Knowledge) -> ResolvedUnit | None:
@@ -175,8 +176,9 @@ def _from_ratio(
     elif denominator.value == 1:
         per = below
     else:
-        what = f"a ratio per {format(denominator.value, 'f')} {below} is not per 24 hours and not per one unit"
-        return _problem(result, ProblemCode.UNIT_UNKNOWN, what)
+        what = "a ratio per {amount} is not per 24 hours and not per one unit"
+        values = {"amount": f"{format(denominator.value, 'f')} {below}"}
+        return _problem(result, ProblemCode.UNIT_UNKNOWN, what, values)
     unit = f"{numerator.code or numerator.unit}/{per}"
     quantity = msgspec.structs.replace(numerator, unit="", code=unit, system=UCUM)
     return _Received(_interval(numerator.comparator, numerator.value), _digits(numerator), quantity)
@@ -185,8 +187,9 @@ def _from_ratio(
 def _from_text(result: LabResult, text: str, *, read_text: bool) -> _Received | Problem:
     match = _STRICT_TEXT.fullmatch(text) if read_text else None
     if match is None:
-        how = "is not written in the strict grammar" if read_text else "is text, and reading numbers out of text is off"
-        return _problem(result, ProblemCode.VALUE_TEXT, f"the value {how}")
+        off = "the value is text, and reading numbers out of text is off"
+        what = "the value is not written in the strict grammar" if read_text else off
+        return _problem(result, ProblemCode.VALUE_TEXT, what)
     quantity = ReportedQuantity(Decimal(match["number"]), match["comparator"] or "", match["unit"] or "")
     return _from_quantity(result, quantity)
 
@@ -217,8 +220,9 @@ def _no_factor(result: LabResult, code: MappedCode, unit: str, received: _Receiv
     if code.marker in ("frax-mof", "frax-hip") and unit == _UNITLESS and fraction is not None and fraction <= 1:
         what = "a probability of at most 1 without '%' may be a fraction or a percentage"
         return _problem(result, ProblemCode.SCALE_UNCLEAR, what)
-    return _problem(result, ProblemCode.UNIT_UNKNOWN, f"no factor is known for {code.marker} from {unit!r}")
+    values = {"marker": code.marker, "unit": repr(unit)}
+    return _problem(result, ProblemCode.UNIT_UNKNOWN, "no factor is known for {marker} from {unit}", values)
 
 
-def _problem(result: LabResult, code: ProblemCode, what: str) -> Problem:
-    return Problem(code, f"{result.where}.value", what, resource=result.resource)
+def _problem(result: LabResult, code: ProblemCode, sentence: str, values: Mapping[str, str] = NO_VALUES) -> Problem:
+    return Problem(code, f"{result.where}.value", sentence, resource=result.resource, values=values)

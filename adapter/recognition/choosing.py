@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from adapter.clinical.results import MarkerResult
 from adapter.clinical.time import ClinicalTime, Precision
-from adapter.problems import Problem, ProblemCode, Severity
+from adapter.problems import NO_VALUES, Problem, ProblemCode, Severity
 
 _STATUS_ORDER = {"corrected": 3, "amended": 2, "final": 1, "preliminary": 0}
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -26,8 +26,9 @@ def dated(
         if time is None:
             refused.append(_aside(result, ProblemCode.TIME_MISSING, "it has no effective time"))
         elif (after := _lies_after(time, as_of)) is not False:
-            what = f"{time.text} {'lies' if after else 'may lie'} after {as_of.isoformat()}"
-            refused.append(_aside(result, ProblemCode.IN_THE_FUTURE, what))
+            what = "{date} lies after {as_of}" if after else "{date} may lie after {as_of}"
+            values = {"date": time.text, "as_of": as_of.isoformat()}
+            refused.append(_aside(result, ProblemCode.IN_THE_FUTURE, what, values=values))
         else:
             usable.append(result)
     return usable, refused
@@ -121,8 +122,8 @@ def _orderable(results: Sequence[MarkerResult], *, use_issued: bool) -> tuple[li
     for result in results:
         mine = time_of(result, use_issued=use_issued)
         if mine in unclear:
-            what = f"{mine.text} cannot be ordered against a more precise time"
-            aside.append(_aside(result, ProblemCode.SUPERSEDED, what, Severity.INFORMATION))
+            what, values = "{date} cannot be ordered against a more precise time", {"date": mine.text}
+            aside.append(_aside(result, ProblemCode.SUPERSEDED, what, Severity.INFORMATION, values))
         else:
             ordered.append(result)
     return ordered, aside
@@ -191,5 +192,11 @@ def _superseded(results: Sequence[MarkerResult]) -> list[Problem]:
     return [_aside(r, ProblemCode.SUPERSEDED, what, Severity.INFORMATION) for r in results]
 
 
-def _aside(result: MarkerResult, code: ProblemCode, what: str, severity: Severity = Severity.WARNING) -> Problem:
-    return Problem(code, result.where, what, resource=result.resource, severity=severity)
+def _aside(
+    result: MarkerResult,
+    code: ProblemCode,
+    sentence: str,
+    severity: Severity = Severity.WARNING,
+    values: Mapping[str, str] = NO_VALUES,
+) -> Problem:
+    return Problem(code, result.where, sentence, resource=result.resource, severity=severity, values=values)

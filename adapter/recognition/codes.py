@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from adapter.clinical.results import Coding, Concept, LabResult, LabTest
 from adapter.knowledge.model import FactorAnswer, Knowledge, MappedCode
-from adapter.problems import Problem, ProblemCode
+from adapter.problems import NO_VALUES, Problem, ProblemCode
 
 LOINC = "http://loinc.org"
 
@@ -18,11 +18,13 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
 
     code: ProblemCode
     element: str
-    what: str
+    sentence: str
+    values: Mapping[str, str] = NO_VALUES
 
     def of(self, result: LabResult) -> Problem:
         """The same, said of one result."""
-        return Problem(self.code, f"{result.where}{self.element}", self.what, resource=result.resource)
+        where = f"{result.where}{self.element}"
+        return Problem(self.code, where, self.sentence, resource=result.resource, values=self.values)
 
 
 def canonical_codings(concept: Concept, knowledge: Knowledge) -> Iterator[tuple[Coding, bool]]:
@@ -40,20 +42,24 @@ def mapped_code(test: LabTest, knowledge: Knowledge) -> tuple[MappedCode, Coding
     denied one, contradict each other: "nothing is guessed", so the result is set aside.
     """
     found: list[tuple[MappedCode, Coding, bool]] = []
-    denied = ""
+    denied: Refusal | None = None
     for coding, alias in canonical_codings(test.code, knowledge):
         key = (coding.system, coding.code)
         if key in knowledge.codes:
             found.append((knowledge.codes[key], coding, alias))
         elif key in knowledge.denied:
-            denied = f"{coding.code} is on the deny-list: {knowledge.denied[key].why}"
+            why = {"code": coding.code, "why": knowledge.denied[key].why}
+            denied = Refusal(ProblemCode.CODE_DENIED, ".code", "{code} is on the deny-list: {why}", why)
     if not found:
         return _not_mapped(test, knowledge, denied)
     meanings = {(code.marker, code.site) for code, _, _ in found}
     if len(meanings) > 1 or denied:
-        words = ", ".join(sorted(f"{coding.code} ({code.marker})" for code, coding, _ in found))
-        what = f"the codes contradict each other: {words} {denied}".rstrip()
-        return Refusal(ProblemCode.CODE_CONFLICT, ".code", what)
+        codes = ", ".join(sorted(f"{coding.code} ({code.marker})" for code, coding, _ in found))
+        if denied is None:
+            what = "the codes contradict each other: {codes}"
+            return Refusal(ProblemCode.CODE_CONFLICT, ".code", what, {"codes": codes})
+        what = "the codes contradict each other: {codes} {code} is on the deny-list: {why}"
+        return Refusal(ProblemCode.CODE_CONFLICT, ".code", what, {"codes": codes, **denied.values})
     return min(found, key=lambda item: item[0].rank)
 
 
@@ -66,12 +72,13 @@ def factor_answer(test: LabTest, knowledge: Knowledge) -> FactorAnswer | None:
     return None
 
 
-def _not_mapped(test: LabTest, knowledge: Knowledge, denied: str) -> Refusal | None:
+def _not_mapped(test: LabTest, knowledge: Knowledge, denied: Refusal | None) -> Refusal | None:
     if denied:
-        return Refusal(ProblemCode.CODE_DENIED, ".code", denied)
+        return denied
     # The same digits stand for places in the US race and ethnicity codes (2160-0), so a bare code proves nothing.
     for coding in test.code.codings:
         if not coding.system and (LOINC, coding.code) in knowledge.codes:
-            what = f"code {coding.code!r} came without a system; with {LOINC} it would be known"
-            return Refusal(ProblemCode.CODE_WITHOUT_SYSTEM, ".code", what)
+            what = "code {code} came without a system; with {system} it would be known"
+            values = {"code": repr(coding.code), "system": LOINC}
+            return Refusal(ProblemCode.CODE_WITHOUT_SYSTEM, ".code", what, values)
     return None

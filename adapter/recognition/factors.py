@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 import msgspec
@@ -19,7 +19,7 @@ from adapter.clinical.results import (
 from adapter.knowledge.model import FactorAnswer, FactorCode, Knowledge
 from adapter.problems import Problem, ProblemCode
 from adapter.recognition.amounts import resolved_unit
-from adapter.recognition.codes import canonical_codings
+from adapter.recognition.codes import Refusal, canonical_codings
 from adapter.recognition.markers import site_of
 
 _PARENTS = frozenset({"FTH", "MTH", "PRN", "NFTH", "NMTH", "NPRN"})
@@ -51,8 +51,8 @@ def answer_of(result: LabResult, answer: FactorAnswer, knowledge: Knowledge) -> 
     if result.value is None:
         if answer.reads == "present" and not result.absent_reason:
             return _answered(result, answer, present=True)
-        reason = result.absent_reason or "no value"
-        return _unread(result, ProblemCode.VALUE_ABSENT, f"the question {answer.code} was not answered: {reason}")
+        values = {"code": answer.code, "reason": result.absent_reason or "no value"}
+        return _unread(result, ProblemCode.VALUE_ABSENT, "the question {code} was not answered: {reason}", values)
     match result.value:
         case Concept() as concept:
             return _coded(result, answer, concept, knowledge)
@@ -62,7 +62,8 @@ def answer_of(result: LabResult, answer: FactorAnswer, knowledge: Knowledge) -> 
             return _answered(result, answer, present=True, since_value=True)
         case ReportedQuantity() as quantity if answer.reads in _AMOUNT_UNITS:
             return _counted(result, answer, quantity, knowledge)
-    return _unread(result, ProblemCode.VALUE_TYPE, f"the answer to {answer.code} is of a type that cannot be read")
+    what = "the answer to {code} is of a type that cannot be read"
+    return _unread(result, ProblemCode.VALUE_TYPE, what, {"code": answer.code})
 
 
 def _family_factors(statement: Statement, knowledge: Knowledge) -> tuple[RiskFactor, ...]:
@@ -100,7 +101,7 @@ def _prednisolone_equivalent(
     if dose is None or dose.value is None or dose.comparator or known.prednisolone_mg is None:
         return None, ("dose-unknown",)
     unit = resolved_unit(dose, knowledge)
-    name = dose.code or dose.unit if isinstance(unit, tuple) else unit.name
+    name = dose.code or dose.unit if isinstance(unit, Refusal) else unit.name
     if name != "mg":
         return None, ("dose-unknown",)
     return dose.value * _PREDNISOLONE_MG / known.prednisolone_mg, ()
@@ -129,20 +130,22 @@ def _coded(result: LabResult, answer: FactorAnswer, concept: Concept, knowledge:
     if any(code in answer.no for code in answers):
         return _answered(result, answer, present=False)
     if any(code in answer.unknown for code in answers):
-        return _unread(result, ProblemCode.VALUE_ABSENT, f"the answer to {answer.code} is that it is not known")
-    what = f"the answer {', '.join(answers) or 'in words'} to {answer.code} is not known"
-    return _unread(result, ProblemCode.NOT_UNDERSTOOD, what)
+        what = "the answer to {code} is that it is not known"
+        return _unread(result, ProblemCode.VALUE_ABSENT, what, {"code": answer.code})
+    values = {"answer": ", ".join(answers) or "in words", "code": answer.code}
+    return _unread(result, ProblemCode.NOT_UNDERSTOOD, "the answer {answer} to {code} is not known", values)
 
 
 def _counted(
     result: LabResult, answer: FactorAnswer, quantity: ReportedQuantity, knowledge: Knowledge
 ) -> RiskFactor | Problem:
     unit = resolved_unit(quantity, knowledge, score=True)
-    name = (quantity.code or quantity.unit) if isinstance(unit, tuple) else unit.name
+    name = (quantity.code or quantity.unit) if isinstance(unit, Refusal) else unit.name
+    values = {"code": answer.code, "unit": repr(name)}
     if quantity.value is None or name not in (*_AMOUNT_UNITS[answer.reads], "1"):
-        return _unread(result, ProblemCode.UNIT_UNKNOWN, f"the answer to {answer.code} has the unit {name!r}")
+        return _unread(result, ProblemCode.UNIT_UNKNOWN, "the answer to {code} has the unit {unit}", values)
     if quantity.comparator in ("<", "<="):
-        return _unread(result, ProblemCode.COMPARATOR_INVALID, f"the answer to {answer.code} is only an upper bound")
+        return _unread(result, ProblemCode.COMPARATOR_INVALID, "the answer to {code} is only an upper bound", values)
     return _answered(result, answer, present=quantity.value > 0, amount=quantity.value)
 
 
@@ -170,5 +173,5 @@ def _answered(
     )
 
 
-def _unread(result: LabResult, code: ProblemCode, what: str) -> Problem:
-    return Problem(code, f"{result.where}.value", what, resource=result.resource)
+def _unread(result: LabResult, code: ProblemCode, sentence: str, values: Mapping[str, str]) -> Problem:
+    return Problem(code, f"{result.where}.value", sentence, resource=result.resource, values=values)

@@ -11,7 +11,7 @@ from adapter.clinical.patient import Patient, Sex
 from adapter.clinical.profile import Menopause, PatientProfile
 from adapter.clinical.results import MarkerResult, RiskFactor
 from adapter.knowledge.model import Knowledge
-from adapter.problems import Problem, ProblemCode, Severity
+from adapter.problems import NO_VALUES, Problem, ProblemCode, Severity
 from adapter.recognition.adulthood import age_at, of_the_grown
 from adapter.recognition.choosing import dated, newest_usable, time_of, without_duplicates
 from adapter.recognition.markers import RecognitionOptions
@@ -119,21 +119,15 @@ def _fresh(
 def _too_old(old: Sequence[MarkerResult], months: int, options: RecognitionOptions) -> list[Problem]:
     """The newest of them with its date; the others in the same words, so that many years share one line of a note."""
     newest = max((_latest(result, options) for result in old), default=None)
-    return [
-        Problem(
-            ProblemCode.TOO_OLD,
-            result.where,
-            f"{result.marker}{_dated(result, options, newest)} is older than {months} months",
-            resource=result.resource,
-            severity=Severity.WARNING,
-        )
-        for result in old
-    ]
-
-
-def _dated(result: MarkerResult, options: RecognitionOptions, newest: datetime | None) -> str:
-    time = time_of(result, use_issued=options.use_issued)
-    return f" of {time.text}" if time and time.latest == newest else ""
+    found: list[Problem] = []
+    for result in old:
+        time = time_of(result, use_issued=options.use_issued)
+        values, sentence = {"marker": result.marker, "months": str(months)}, "{marker} is older than {months} months"
+        if time and time.latest == newest:
+            values["date"], sentence = time.text, "{marker} of {date} is older than {months} months"
+        aside = Problem(ProblemCode.TOO_OLD, result.where, sentence, resource=result.resource, values=values)
+        found.append(msgspec.structs.replace(aside, severity=Severity.WARNING))
+    return found
 
 
 def _oldest_first(results: Sequence[MarkerResult], options: RecognitionOptions) -> tuple[MarkerResult, ...]:
@@ -155,8 +149,8 @@ def _recorded_by(factors: Sequence[RiskFactor], as_of: datetime) -> tuple[tuple[
         key = (factor.kind, factor.resource, factor.where[len(factor.entry) :])
         if factor.since is not None and factor.since.is_after(as_of):
             # By its place, not by its kind: a kind may be the name of a medicine, and this is told to readers.
-            what = f"it begins at {factor.since.text}, after the assessment"
-            aside.append(_factor_aside(factor, ProblemCode.IN_THE_FUTURE, what))
+            what, values = "it begins at {date}, after the assessment", {"date": factor.since.text}
+            aside.append(_factor_aside(factor, ProblemCode.IN_THE_FUTURE, what, values))
         elif key in kept:
             what = "another copy or version of the same record is used"
             older, kept[key] = sorted((kept[key], factor), key=lambda f: (_recency(f), f.present, _without_place(f)))
@@ -260,5 +254,8 @@ def _last_period_long_ago(factors: Sequence[RiskFactor], as_of: datetime, months
     return bool(periods) and periods[0].latest < months_before(as_of, months)
 
 
-def _factor_aside(factor: RiskFactor, code: ProblemCode, what: str) -> Problem:
-    return Problem(code, factor.where, what, resource=factor.resource, severity=Severity.INFORMATION)
+def _factor_aside(
+    factor: RiskFactor, code: ProblemCode, sentence: str, values: Mapping[str, str] = NO_VALUES
+) -> Problem:
+    severity = Severity.INFORMATION
+    return Problem(code, factor.where, sentence, resource=factor.resource, severity=severity, values=values)

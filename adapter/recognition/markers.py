@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from adapter.clinical.results import Coding, Concept, LabResult, LabTest, MarkerResult, ReportedQuantity
 from adapter.clinical.values import Interval
 from adapter.knowledge.model import FactorAnswer, Knowledge, MappedCode
-from adapter.problems import Problem, ProblemCode
+from adapter.problems import NO_VALUES, Problem, ProblemCode
 from adapter.recognition.amounts import amount_of, conversion_of
 from adapter.recognition.codes import Refusal, canonical_codings, factor_answer, mapped_code
 from adapter.recognition.regions import side_of, spoiled_by
@@ -122,9 +123,11 @@ def _looked_at(
     amount = amount_of(result, meaning.code, knowledge, read_text=options.read_text)
     if isinstance(amount, Problem):
         return amount
-    implausible = "" if meaning.is_body else implausibility(amount.value, meaning.code.marker, knowledge)
-    if implausible:
-        return _problem(result, ProblemCode.IMPLAUSIBLE, f"{amount.digits} {amount.unit} {implausible}")
+    if not meaning.is_body:
+        received = f"{amount.digits} {amount.unit}"
+        said = implausibility(amount.value, meaning.code.marker, knowledge, received=received)
+        if said:
+            return _problem(result, ProblemCode.IMPLAUSIBLE, *said)
     if meaning.off_site is not None:
         return meaning.off_site.of(result)
     common = _in_unit(meaning, amount.unit, amount.cautions)
@@ -142,11 +145,11 @@ def meaning_of(test: LabTest, knowledge: Knowledge) -> Meaning | FactorAnswer | 
     site, site_cautions = _site(test, code, coding, knowledge)
     off_site = None
     if site and site not in DIAGNOSTIC_SITES:
-        what = f"bone density at the site {site!r} is not for this use"
-        off_site = Refusal(ProblemCode.SITE_NOT_DIAGNOSTIC, "", what)
+        what = "bone density at the site '{site}' is not for this use"
+        off_site = Refusal(ProblemCode.SITE_NOT_DIAGNOSTIC, "", what, {"site": site})
     elif spoiled := spoiled_by(test, site):
-        what = f"a note says that the region {site!r} was not fit to be measured ({spoiled})"
-        off_site = Refusal(ProblemCode.SITE_NOT_DIAGNOSTIC, ".note", what)
+        what = "a note says that the region '{site}' was not fit to be measured ({word})"
+        off_site = Refusal(ProblemCode.SITE_NOT_DIAGNOSTIC, ".note", what, {"site": site, "word": spoiled})
     common = MarkerResult(
         marker=code.marker,
         value=_NO_AMOUNT,
@@ -190,12 +193,12 @@ def _in_unit(meaning: Meaning, unit: str, cautions: tuple[str, ...]) -> MarkerRe
 
 def _without_value(result: LabResult, code: MappedCode) -> Problem | None:
     if result.absent_reason:
-        return _problem(result, ProblemCode.VALUE_ABSENT, f"not available: {result.absent_reason}")
+        reason = {"reason": result.absent_reason}
+        return _problem(result, ProblemCode.VALUE_ABSENT, "not available: {reason}", reason)
     if code.marker.endswith("-panel"):
         return None
-    return _problem(
-        result, ProblemCode.VALUE_MISSING, f"{code.code} came without a value; that is not a result of zero"
-    )
+    what = "{code} came without a value; that is not a result of zero"
+    return _problem(result, ProblemCode.VALUE_MISSING, what, {"code": code.code})
 
 
 def _marker_result(common: MarkerResult, result: LabResult, value: Interval, digits: str) -> MarkerResult:
@@ -280,22 +283,32 @@ def _unfit(test: LabTest, code: MappedCode, knowledge: Knowledge) -> Refusal | N
     for coding, _ in canonical_codings(test.specimen, knowledge):
         fits = knowledge.specimens.get(f"{coding.system}|{coding.code}")
         if fits is not None and code.specimen not in fits:
-            what = f"{code.code} is measured in {code.specimen}, the specimen is {coding.code} ({', '.join(fits)})"
-            return Refusal(ProblemCode.SPECIMEN_CONTRADICTS, "", what)
+            what = "{code} is measured in {expected}, the specimen is {found} ({fits})"
+            values = {"code": code.code, "expected": code.specimen, "found": coding.code, "fits": ", ".join(fits)}
+            return Refusal(ProblemCode.SPECIMEN_CONTRADICTS, "", what, values)
     return None
 
 
-def implausibility(value: Interval, marker: str, knowledge: Knowledge) -> str:
-    """How far out of the marker's plausible range a value lies; empty where it does not."""
+def implausibility(
+    value: Interval, marker: str, knowledge: Knowledge, *, received: str
+) -> tuple[str, Mapping[str, str]] | None:
+    """The sentence and its values where a value lies out of the marker's plausible range.
+
+    Args:
+        value: In the marker's unit.
+        marker: Which one.
+        knowledge: What is plausible.
+        received: The value as it came, with its unit.
+    """
     known = knowledge.markers[marker]
     low: Decimal | None = known.plausible_low
     high: Decimal | None = known.plausible_high
     if low is not None and value.is_below(low):
-        return f"is below the plausible {low} {known.unit}"
+        return "{value} is below the plausible {limit}", {"value": received, "limit": f"{low} {known.unit}"}
     if high is not None and value.exceeds(high):
-        return f"is above the plausible {high} {known.unit}"
-    return ""
+        return "{value} is above the plausible {limit}", {"value": received, "limit": f"{high} {known.unit}"}
+    return None
 
 
-def _problem(result: LabResult, code: ProblemCode, what: str) -> Problem:
-    return Problem(code, result.where, what, resource=result.resource)
+def _problem(result: LabResult, code: ProblemCode, sentence: str, values: Mapping[str, str] = NO_VALUES) -> Problem:
+    return Problem(code, result.where, sentence, resource=result.resource, values=values)

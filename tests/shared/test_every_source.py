@@ -22,10 +22,12 @@ from adapter.fhir.reading import Source
 from adapter.fhir.releases import Release
 from adapter.fhir.transaction import as_transaction
 from adapter.fhir.validation import validate
+from adapter.fhir.wording import Teller
 from adapter.mapping_files import load_knowledge
 from adapter.pipeline import Options, Outcome, PatientOutcome, assess_sources
 from adapter.problems import ProblemCode
 from tests.laws.accounting import assert_conserved
+from tests.laws.test_a_chinese_page_is_chinese import ENGLISH
 from tests.shared.sources import AS_OF, inputs, moment, outcomes
 from tests.validators.judges import assert_valid_r4
 
@@ -72,6 +74,14 @@ def test_every_problem_says_where_and_what_and_what_was_done(shared_data: Path, 
             assert problem.then
             # The release of the whole input and a Patient that did not come have no place.
             assert problem.where or problem.resource or problem.code is ProblemCode.RELEASE_ASSUMED
+
+
+@pytest.mark.parametrize("name", AS_OF)
+def test_every_problem_is_told_in_chinese(shared_data: Path, name: str) -> None:
+    teller = Teller(load_knowledge(), "zh")
+    for outcome in outcomes(shared_data, name):
+        asides = (problem for patient in outcome.patients for problem in (*patient.set_aside, *patient.cautions))
+        assert [told for problem in (*outcome.problems, *asides) if ENGLISH.search(told := teller.problem(problem))] == []
 
 
 @pytest.mark.parametrize("name", AS_OF)

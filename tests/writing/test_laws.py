@@ -90,7 +90,9 @@ def test_everything_that_may_have_to_be_said_has_its_words(knowledge: Knowledge,
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_no_drug_and_no_dose_is_ever_named(knowledge: Knowledge, language: str) -> None:
-    named = {key for key, said in knowledge.texts[language].items() if DRUGS.search(said)}
+    # What is recorded is told with its unit (``amount.``); what is suggested has no dose.
+    texts = {key: said for key, said in knowledge.texts[language].items() if not key.startswith("amount.")}
+    named = {key for key, said in texts.items() if DRUGS.search(said)}
     assert named == set()
 
 

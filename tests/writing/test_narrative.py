@@ -125,14 +125,14 @@ def test_a_chinese_page_names_inputs_sites_and_triggers_in_chinese(knowledge: Kn
         rule="B1",
         text_key="rule.B1",
         values={
-            "inputs": "T lumbar-spine -3.4 (2026-05-20); fracture hip (2025-11-01)",
+            "inputs": "T left-hip -3.4 (2026-05-20); fracture-hip (2025-11-01); fracture (–)",
             "triggers": "very-low-t, falls",
         },
     )
     scores = (msgspec.structs.replace(OSTA, inputs={"weight": "54 kg", "age": "63"}), *FRAX)
     told = assessment(stratum=Stratum.VERY_HIGH, stratum_rule="B1", findings=(grounds,), scores=scores)
     account = Teller(knowledge, "zh").account(told, ())
-    assert "T 值极低, 反复跌倒" in account.grounds
-    assert "T 腰椎 -3.4 (2026-05-20); 骨折 髋部 (2025-11-01)" in account.grounds
-    assert "输入：体重 54 kg, 年龄 63。" in account.scores[0]
-    assert "纳入骨密度： 是, 国家 CN" in account.scores[1]
+    assert "T 值极低，反复跌倒" in account.grounds
+    assert "T 左侧髋部 -3.4（2026-05-20）；髋部骨折（2025-11-01）；骨折（–）" in account.grounds
+    assert "输入：体重 54 kg，年龄 63。" in account.scores[0]
+    assert "已纳入骨密度，国家 CN" in account.scores[1]
