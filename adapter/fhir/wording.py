@@ -283,7 +283,7 @@ class Teller:
     def _word(self, name: str) -> str:
         """A name of the engines in words: ``very-low-t``, ``hip``, ``left-hip``, ``fracture-hip``."""
         kind, _, site = name.partition("-")
-        if kind in _AT_A_SITE and site:
+        if kind in _AT_A_SITE and f"site.{site}" in self._texts:
             return self._place(site, kind)
         return (
             self._texts.get(f"trigger.{name}")

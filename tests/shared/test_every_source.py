@@ -81,7 +81,9 @@ def test_every_problem_is_told_in_chinese(shared_data: Path, name: str) -> None:
     teller = Teller(load_knowledge(), "zh")
     for outcome in outcomes(shared_data, name):
         asides = (problem for patient in outcome.patients for problem in (*patient.set_aside, *patient.cautions))
-        assert [told for problem in (*outcome.problems, *asides) if ENGLISH.search(told := teller.problem(problem))] == []
+        assert [
+            told for problem in (*outcome.problems, *asides) if ENGLISH.search(told := teller.problem(problem))
+        ] == []
 
 
 @pytest.mark.parametrize("name", AS_OF)
