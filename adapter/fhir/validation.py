@@ -6,13 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
-import msgspec
-
-from adapter.fhir.decoding import encode
+from adapter.fhir.decoding import decode, encode
 from adapter.fhir.identity import IS_ID, IS_REFERENCE
 from adapter.fhir.releases import Release
+from adapter.fhir.skeleton import skeleton
 from adapter.fhir.structure import element_problem, structure_problems
 from adapter.problems import Problem
 
@@ -48,33 +47,39 @@ _BOUND = frozenset(path.rpartition(".")[2] for path in _REQUIRED_BINDINGS)
 def validate(resource: Mapping[str, Any], release: Release) -> list[Problem]:
     """Everything wrong with a resource, or with a Bundle and each resource in it; an empty list if it may be sent.
 
+    Resources that differ only in what a rule allows are judged once. A Bundle is not, for no two of its entries may
+    be the same.
+    """
+    if resource["resourceType"] != "Bundle" and _is_sound(encode(skeleton(resource)), release):
+        return []
+    return validate_anew(resource, release)
+
+
+def validate_anew(resource: Mapping[str, Any], release: Release) -> list[Problem]:
+    """The same, with nothing taken as judged already.
+
     fhir.resources judges the structure. It passes over wrong codes, ras-1, ras-2, ids and references of any shape, so
     those are judged here.
     """
-    if resource["resourceType"] == "Device":
-        # It is the same in every run.
-        return list(_validated(encode(resource), release))
-    return _faults(resource, release)
-
-
-@lru_cache(maxsize=16)
-def _validated(json: bytes, release: Release) -> tuple[Problem, ...]:
-    return tuple(_faults(msgspec.json.decode(json), release))
-
-
-def _faults(resource: Mapping[str, Any], release: Release) -> list[Problem]:
     name = resource["resourceType"]
     below = [element_problem(f"{name}{where}", what) for where, what in _nodes_checked(resource, name)]
     return [*structure_problems(resource, release), *_identity(resource), *below]
+
+
+@lru_cache(maxsize=1024)
+def _is_sound(json: bytes, release: Release) -> bool:
+    """Whether nothing is wrong with the resource that this is the skeleton of."""
+    return not validate_anew(cast("dict[str, Any]", decode(json, where="")), release)
 
 
 def _identity(resource: Mapping[str, Any]) -> Iterator[Problem]:
     """The id of a resource, its narrative (dom-6); the URNs of a Bundle and the references to them."""
     name = resource["resourceType"]
     if name != "Bundle":
-        if not IS_ID.fullmatch(resource.get("id", "")):
+        id_, narrative = resource.get("id"), resource.get("text")
+        if not (isinstance(id_, str) and IS_ID.fullmatch(id_)):
             yield element_problem(f"{name}.id", "an id is 1 to 64 letters, digits, hyphens and points")
-        if not resource.get("text", {}).get("div"):
+        if not (isinstance(narrative, dict) and narrative.get("div")):
             yield element_problem(f"{name}.text", "dom-6: a resource should have a narrative")
         return
     urls = [entry.get("fullUrl", "") for entry in resource.get("entry", ())]
@@ -115,10 +120,10 @@ def _fault_of(value: object, name: str, path: str) -> str:
 
 
 def _invariants(node: Mapping[str, Any]) -> Iterator[_Fault]:
-    """RiskAssessment's own rules, ras-1 and ras-2."""
-    probability = node.get("probabilityDecimal", Decimal(0))
-    if not 0 <= probability <= 100:
+    """RiskAssessment's own rules, ras-1 and ras-2; what is no number or no range is a matter of structure."""
+    probability, given = node.get("probabilityDecimal"), node.get("probabilityRange")
+    if isinstance(probability, Decimal | int) and not 0 <= probability <= 100:
         yield ".probabilityDecimal", "ras-2: a percentage from 0 to 100 was expected"
-    for end in map(node.get("probabilityRange", {}).get, ("low", "high")):
-        if end and {name: end.get(name) for name in _PERCENT} != _PERCENT:
+    for end in (given.get("low"), given.get("high")) if isinstance(given, dict) else ():
+        if isinstance(end, dict) and {name: end.get(name) for name in _PERCENT} != _PERCENT:
             yield ".probabilityRange", "ras-1: percentages were expected"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import deepcopy
 from decimal import Decimal
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from adapter.fhir.releases import Release
 from adapter.fhir.transaction import as_transaction
-from adapter.fhir.validation import validate
+from adapter.fhir.validation import validate, validate_anew
 from adapter.knowledge.model import Knowledge
 from tests.writing.building import written
 
@@ -81,6 +82,14 @@ def test_what_recurs_in_a_provenance_is_judged_too(knowledge: Knowledge, path: s
     assert validate(_with(written(knowledge)[2], path, value), Release.R4)
 
 
+@pytest.mark.parametrize("release", [Release.R4, Release.R5])
+def test_whatever_varies_is_judged_as_if_for_the_first_time(knowledge: Knowledge, release: Release) -> None:
+    for resource in written(knowledge, release=release):
+        assert validate(resource, release) == []
+        for spoilt in _spoilt(resource):
+            assert validate(spoilt, release) == validate_anew(spoilt, release)
+
+
 def test_two_entries_are_never_the_same(knowledge: Knowledge) -> None:
     resources = written(knowledge)
     twice = as_transaction([*resources, resources[1]])
@@ -95,6 +104,25 @@ def test_a_problem_never_repeats_what_was_written(knowledge: Knowledge) -> None:
     problems = validate(spoilt, Release.R4)
     assert problems
     assert "Musterfrau" not in str(problems)
+
+
+_ODD: tuple[Any, ...] = ("", " ", "a  b", "banana", None, 7, Decimal("100.1"), {}, ["a"])
+
+
+def _spoilt(resource: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The resource with something odd in one place, for every place in it."""
+    return (_with(resource, path, odd) for path in _paths(resource) for odd in _ODD)
+
+
+def _paths(node: Any, path: str = "") -> Iterator[str]:
+    """Every element below but the type, an unknown one beside them, and of a list the first two items."""
+    if isinstance(node, dict):
+        yield f"{path}unknown"
+    for name, part in node.items() if isinstance(node, dict) else enumerate(node[:2]):
+        if name != "resourceType":
+            yield f"{path}{name}"
+        if isinstance(part, dict | list):
+            yield from _paths(part, f"{path}{name}.")
 
 
 def _with(resource: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
