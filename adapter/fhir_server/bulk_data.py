@@ -11,7 +11,7 @@ from urllib.parse import urljoin
 
 import msgspec
 
-from adapter.errors import ServerError
+from adapter.errors import OutputRefused, ServerError
 from adapter.fhir.decoding import encode
 from adapter.fhir_server.client import FhirServer
 from adapter.fhir_server.messages import Response
@@ -162,7 +162,16 @@ def download(server: FhirServer, file: File, path: Path, *, with_credentials: bo
 
     Raises:
         ServerError: It did not come whole, or holds another number of resources than the manifest says.
+        OutputRefused: It cannot be kept here: the disk is full, or the folder may not be written to.
     """
+    try:
+        return _downloaded(server, file, path, with_credentials=with_credentials)
+    except (OSError, OutputRefused) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise OutputRefused(f"{path}: {why}; make room, then start again: what came so far is kept") from None
+
+
+def _downloaded(server: FhirServer, file: File, path: Path, *, with_credentials: bool) -> int:
     temporary = path.with_name(f".{path.name}.part")
     try:
         with open(temporary, "w+b") as sink:

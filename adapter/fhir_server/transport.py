@@ -8,7 +8,7 @@ import ssl
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
@@ -21,7 +21,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from adapter.errors import ServerError
+from adapter.errors import OutputRefused, ServerError
 from adapter.fhir_server.messages import Request, Response
 
 _CHUNK = 65536
@@ -147,7 +147,11 @@ class RequestsTransport:
         return self._exchange(request, seconds, None)
 
     def download(self, request: Request, sink: BinaryIO, *, seconds: float) -> Response:
-        """One exchange whose body, if the status is 200, goes to a file as it arrives."""
+        """One exchange whose body, if the status is 200, goes to a file as it arrives.
+
+        Raises:
+            OutputRefused: The file cannot take it: the disk is full.
+        """
         return self._exchange(request, seconds, sink)
 
     def _exchange(self, request: Request, seconds: float, sink: BinaryIO | None) -> Response:
@@ -196,7 +200,7 @@ class RequestsTransport:
         """The body, decompressed here so that a bomb is stopped while it unfolds; nothing, where it went to a file."""
         encoding = answer.headers.get("content-encoding", "").strip().lower()
         parts: list[bytes] = []
-        put = parts.append if sink is None else sink.write
+        put = parts.append if sink is None else _kept_in(sink)
         size = 0
         for piece in _unpacked(_pieces(answer), encoding):
             size += len(piece)
@@ -204,6 +208,18 @@ class RequestsTransport:
                 raise ServerError("the answer is larger than allowed", code="too-large")
             put(piece)
         return b"".join(parts)
+
+
+def _kept_in(sink: BinaryIO) -> Callable[[bytes], object]:
+    """What writes to a file; that the file cannot take it says nothing about the server."""
+
+    def keep(piece: bytes) -> None:
+        try:
+            sink.write(piece)
+        except OSError as error:
+            raise OutputRefused(f"the answer cannot be kept: {error.strerror}") from None
+
+    return keep
 
 
 def _hung_up(error: BaseException | None) -> bool:

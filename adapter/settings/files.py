@@ -14,7 +14,7 @@ _MOST = 65_536
 
 
 def read_private(path: Path) -> bytes:
-    """The bytes of a file that only its owner may read.
+    """The bytes of a file that nobody else can read.
 
     Raises:
         SettingsInvalid: It is not there, no ordinary file, too large, or open to others.
@@ -22,7 +22,7 @@ def read_private(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             # Asked of the open file, so that nobody can exchange it in between.
-            refuse_open_to_others(path, os.fstat(file.fileno()).st_mode)
+            refuse_open_to_others(path, os.fstat(file.fileno()))
             data = file.read(_MOST + 1)
     except OSError as error:
         raise SettingsInvalid(f"{path}: {error.strerror}") from None
@@ -46,16 +46,21 @@ def read_secret(path: Path) -> str:
     return text
 
 
-def refuse_open_to_others(path: Path, mode: int) -> None:
+def refuse_open_to_others(path: Path, found: os.stat_result) -> None:
     """Make sure that neither group nor world can read, where the system knows them.
+
+    A group of ours may read what belongs to root, and no more than read: so a container is handed its secrets (mode
+    0440 and ``fsGroup`` in Kubernetes), and there is no other way in which it could read them.
 
     Raises:
         SettingsInvalid: They can; the text tells the command that mends it.
     """
-    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
-        raise SettingsInvalid(
-            f"{path}: others can read this file (mode {stat.S_IMODE(mode):04o}); run: chmod 600 {path}"
-        )
+    mode = stat.S_IMODE(found.st_mode)
+    if os.name != "posix" or not mode & 0o077:
+        return
+    if mode & 0o037 == 0 and found.st_uid == 0 != os.geteuid() and found.st_gid in (os.getegid(), *os.getgroups()):
+        return
+    raise SettingsInvalid(f"{path}: others can read this file (mode {mode:04o}); run: chmod 600 {path}")
 
 
 def check_certificates(ca_bundle: Path | None, certificate: Path | None, key: Path | None) -> None:

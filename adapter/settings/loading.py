@@ -118,7 +118,7 @@ def _from_file(config: Path | None, environment: Mapping[str, str]) -> Iterator[
         return
     try:
         with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
+            found = os.fstat(file.fileno())
             values = tomllib.load(file)
     except OSError as error:
         raise SettingsInvalid(f"{path}: {error.strerror}") from None
@@ -126,7 +126,7 @@ def _from_file(config: Path | None, environment: Mapping[str, str]) -> Iterator[
         what = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "not UTF-8, or nested too deep"
         raise SettingsInvalid(f"{path}: expected TOML: {what}") from None
     if SECRETS & values.keys():
-        refuse_open_to_others(path, mode)
+        refuse_open_to_others(path, found)
     for name, value in values.items():
         yield Given(name, value, f"file {path}", path.parent, is_typed=True)
 

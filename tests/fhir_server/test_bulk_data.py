@@ -179,6 +179,23 @@ def test_a_failed_export_is_an_error_that_names_nobody(tmp_path: Path) -> None:
     assert error.value.issues == ("fatal exception",)
 
 
+def test_a_disk_that_is_full_is_named_and_the_export_goes_on_once_there_is_room(tmp_path: Path) -> None:
+    """E45"""
+    resource = pytest.importorskip("resource")
+    with bulk_server({**FILES, "Condition.1": b'{"resourceType":"Condition"}\n' * 5000}) as bulk:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+        try:
+            with pytest.raises(OutputRefused, match=r"Condition\.0003\.ndjson: .*; make room") as full:
+                fetch(bulk, tmp_path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert "unreachable" not in str(full.value)
+        assert not list(tmp_path.glob("*.part"))
+        assert fetch(bulk, tmp_path).resources == {"Patient": 1, "Observation": 2, "Condition": 5000}
+        assert [method for method, path, _, _ in bulk.requests if path.endswith("$export")] == ["POST"]
+
+
 def test_an_export_that_was_interrupted_is_resumed_and_not_begun_again(tmp_path: Path) -> None:
     folder = tmp_path / "export"
     with bulk_server(FILES, Habits(polls_before_ready=1000, retry_after="5")) as bulk:

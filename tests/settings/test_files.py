@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from adapter.errors import SettingsInvalid
-from adapter.settings.files import check_certificates, read_private, read_secret
+from adapter.settings.files import check_certificates, read_private, read_secret, refuse_open_to_others
 from adapter.settings.loading import load_settings
 
 
@@ -48,6 +50,62 @@ def test_a_secret_that_others_can_read_is_refused_with_what_to_do(tmp_path: Path
     with pytest.raises(SettingsInvalid) as refused:
         read_private(path)
     assert str(refused.value) == f"{path}: others can read this file (mode {mode:04o}); run: chmod 600 {path}"
+
+
+def found(mode: int, *, owner: int, group: int) -> os.stat_result:
+    return os.stat_result((stat.S_IFREG | mode, 1, 1, 1, owner, group, 6, 0, 0, 0))
+
+
+@pytest.fixture
+def as_a_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the system says to a user 1000 who is also in group 2000."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "getegid", lambda: 1000)
+    monkeypatch.setattr(os, "getgroups", lambda: [2000])
+
+
+@pytest.mark.usefixtures("as_a_container")
+def test_a_secret_that_root_hands_to_a_group_of_ours_to_read_is_read() -> None:
+    """A Secret volume of Kubernetes with ``fsGroup``."""
+    for mode in (0o440, 0o640):
+        refuse_open_to_others(Path("secret"), found(mode, owner=0, group=2000))
+
+
+@pytest.mark.usefixtures("as_a_container")
+@pytest.mark.parametrize(
+    ("mode", "owner", "group"),
+    [(0o444, 0, 2000), (0o441, 0, 2000), (0o460, 0, 2000), (0o450, 0, 2000), (0o440, 1000, 2000), (0o440, 0, 3000)],
+    ids=["world reads", "world enters", "group writes", "group runs", "ours to mend", "of another group"],
+)
+def test_a_secret_that_more_than_a_group_of_ours_can_read_is_refused(mode: int, owner: int, group: int) -> None:
+    with pytest.raises(SettingsInvalid, match="others can read"):
+        refuse_open_to_others(Path("secret"), found(mode, owner=owner, group=group))
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can hand a file to another user")
+def test_another_user_reads_what_root_hands_to_her_group(tmp_path: Path) -> None:
+    path = private(tmp_path, b"secret", mode=0o440)
+    os.chown(path, 0, 65_500)
+    for folder in (tmp_path, *tmp_path.parents):
+        if not folder.stat().st_mode & 0o001:
+            folder.chmod(0o711)
+    assert [read_as_another(path, groups) for groups in ([65_500], [])] == [0, 1]
+
+
+def read_as_another(path: Path, groups: list[int]) -> int:
+    """0 where a process of another user and these groups reads the secret, 1 where it is refused."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups(groups)
+            os.setgid(65_501)
+            os.setuid(65_501)
+            os._exit(read_secret(path) != "secret")
+        except SettingsInvalid:
+            os._exit(1)
+        finally:
+            os._exit(2)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o400])
