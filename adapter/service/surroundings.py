@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -22,6 +23,8 @@ from adapter.recognition.predictions import OWN_METHOD
 
 # Where the patient stands in a resource (hl7.org/fhir/R4/compartmentdefinition-patient.html).
 _SUBJECTS = ("subject", "patient")
+# "$", ",", "|" and "\\" stand behind a backslash (hl7.org/fhir/R4/search.html#escaping).
+_PROTECTED, _SEPARATOR = re.compile(r"\\(.)"), re.compile(r"(?<!\\)\|")
 _OWN = f'"{OWN_METHOD}"'.encode()
 
 
@@ -59,15 +62,25 @@ class ServerSurroundings:
     def __init__(self, server: FhirServer, ledger: Ledger, codes: Sequence[str]) -> None:
         """Take the server, the record, and the codes that mean something to us."""
         self._server, self._ledger, self._codes = server, ledger, codes
+        self._known = frozenset(_code_in(each).casefold() for each in codes)
 
     def patients_of(self, reference: str, hint: str) -> Sequence[str]:
         """Whose the resource is, and whose assessments rest on it: it may have no subject any more, or be gone."""
         answer = self._server.read(reference)
         if answer is not None and _OWN in answer.body:
             return ()
-        found = [_subject(object_in(answer.body), self._server.base) if answer is not None else hint]
+        found = [self._concerned(object_in(answer.body)) if answer is not None else hint]
         found += [entry.patient for entry in self._ledger.resting_on(self._server.base, reference)]
         return tuple(dict.fromkeys(filter(None, found)))
+
+    def _concerned(self, resource: Mapping[str, Any]) -> str:
+        """Whose the resource is; nobody's if it is a result that no search of ours would find, by any of its codes.
+
+        Only the code is compared, so that a result whose system is missing or misspelt is looked at, and told of.
+        """
+        is_result = resource.get("resourceType") == "Observation"
+        codes = {each.casefold() for each in _codes(resource)} if is_result and self._known else set[str]()
+        return _subject(resource, self._server.base) if not codes or self._known & codes else ""
 
     def changed(self, since: datetime) -> Chosen:
         """The patients of whom something changed since a moment; what was deleted is in no search."""
@@ -115,6 +128,24 @@ def _subject(resource: Mapping[str, Any], base: str) -> str:
         if found is not None and found.type == "Patient":
             return found.local
     return ""
+
+
+def _codes(observation: Mapping[str, Any]) -> Iterator[str]:
+    """Every code that says what was measured, in the result itself or in a part of it."""
+    for measured in (observation, *_objects(observation.get("component"))):
+        for concept in _objects([measured.get("code")]):
+            for coding in _objects(concept.get("coding")):
+                if isinstance(coding.get("code"), str):
+                    yield coding["code"]
+
+
+def _objects(value: object) -> list[Mapping[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _code_in(token: str) -> str:
+    """The code of ``system|code`` as it is searched for, without what protects its special characters."""
+    return _PROTECTED.sub(r"\1", _SEPARATOR.split(token, maxsplit=1)[-1])
 
 
 class Assessed(msgspec.Struct, frozen=True, kw_only=True):

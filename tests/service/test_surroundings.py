@@ -50,11 +50,15 @@ def server(answers: dict[str, Json | int]) -> FhirServer:
 
 
 def surroundings(ledger: Ledger, answers: dict[str, Json | int]) -> ServerSurroundings:
-    return ServerSurroundings(server(answers), ledger, ["http://loinc.org|47255-5"])
+    return ServerSurroundings(server(answers), ledger, ["http://loinc.org|47255-5", r"urn:our\|lab|BTM\,P1"])
 
 
 def observation(**more: Any) -> Json:
     return {"resourceType": "Observation", "id": "1", "status": "final", **more}
+
+
+def measured(system: str | None, *codes: str) -> Json:
+    return {"coding": [{"system": system, "code": code} if system else {"code": code} for code in codes]}
 
 
 def rests_on(ledger: Ledger, reference: str, patient: str) -> None:
@@ -103,6 +107,40 @@ def test_a_result_of_which_only_the_status_is_left_still_concerns_whom_it_was_us
     rests_on(ledger, "Observation/1", "Patient/two")
     asked = surroundings(ledger, {"Observation/1": observation(status="entered-in-error")})
     assert asked.patients_of("Observation/1", "") == ("Patient/two",)
+
+
+@pytest.mark.parametrize(
+    ("more", "is_looked_at"),
+    [
+        ({"code": measured("http://loinc.org", "2339-0")}, False),
+        ({"code": measured("http://loinc.org", "47255-5")}, True),
+        ({"code": measured("http://loinc.org", "2339-0", "47255-5")}, True),
+        ({"code": measured(None, "47255-5")}, True),
+        ({"code": measured("urn:our|lab", "btm,p1")}, True),
+        ({"code": measured("x", "x"), "component": [{"code": measured("http://loinc.org", "47255-5")}]}, True),
+        ({"code": measured("x", "x"), "component": [{"code": measured("x", "y")}, 5]}, False),
+        ({"code": {"text": "P1NP"}}, True),
+        ({"code": "odd"}, True),
+        ({"code": measured("x", "x"), "resourceType": "DiagnosticReport"}, True),
+    ],
+)
+def test_a_result_that_no_search_would_find_concerns_nobody(ledger: Ledger, more: Json, is_looked_at: bool) -> None:
+    """What was measured is known by the code alone; where nothing is coded, the assessment says so."""
+    told = observation(subject={"reference": "Patient/one"}) | more
+    asked = surroundings(ledger, {"Observation/1": told})
+    assert asked.patients_of("Observation/1", "") == (("Patient/one",) if is_looked_at else ())
+
+
+def test_where_every_result_is_searched_for_every_result_concerns_its_patient(ledger: Ledger) -> None:
+    told = observation(subject={"reference": "Patient/one"}, code=measured("http://loinc.org", "2339-0"))
+    asked = ServerSurroundings(server({"Observation/1": told}), ledger, [])
+    assert asked.patients_of("Observation/1", "") == ("Patient/one",)
+
+
+def test_a_result_that_now_is_of_something_else_concerns_whom_it_was_used_for(ledger: Ledger) -> None:
+    rests_on(ledger, "Observation/1", "Patient/one")
+    now = observation(subject={"reference": "Patient/one"}, code=measured("http://loinc.org", "2339-0"))
+    assert surroundings(ledger, {"Observation/1": now}).patients_of("Observation/1", "") == ("Patient/one",)
 
 
 def test_our_own_assessment_concerns_nobody_and_anothers_does(ledger: Ledger) -> None:
