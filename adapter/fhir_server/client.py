@@ -207,8 +207,6 @@ class FhirServer:
         own_id = str(uuid4())
         credentials = self._authorisation.headers(request.url) if with_credentials else {}
         headers = {
-            "User-Agent": "osteo-fhir-adapter",
-            "Accept-Encoding": "gzip",
             "X-Request-Id": own_id,
             "X-Correlation-Id": self._run,
             **request.headers,

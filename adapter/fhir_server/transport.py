@@ -29,6 +29,7 @@ _CHUNK = 65536
 _MOST_RATIO = 200
 # No socket takes 0 for "at once".
 _SHORTEST_WAIT = 0.001
+_HEADERS = {"User-Agent": "osteo-fhir-adapter", "Accept": "*/*", "Accept-Encoding": "gzip", "Connection": "keep-alive"}
 _COMPRESSED = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
@@ -156,15 +157,16 @@ class RequestsTransport:
 
     def _exchange(self, request: Request, seconds: float, sink: BinaryIO | None) -> Response:
         try:
-            with self._session().request(
+            timeout = (min(self._wire.connect_seconds, seconds), seconds)
+            # Nothing of the session is to be merged in, and merging costs a sixth of our time for a request.
+            prepared = requests.Request(
                 request.method,
                 request.url,
-                headers=dict(request.headers),
+                headers={**_HEADERS, **request.headers},
                 data=request.body or None,
-                timeout=(min(self._wire.connect_seconds, seconds), seconds),
-                allow_redirects=False,
-                stream=True,
-            ) as answer:
+                auth=_as_it_is,
+            ).prepare()
+            with self._session().send(prepared, timeout=timeout, allow_redirects=False, stream=True) as answer:
                 body = self._read(answer, sink if answer.status_code == 200 else None)
                 headers = {name.lower(): value for name, value in answer.headers.items()}
                 return Response(answer.status_code, headers, body, request.url)
@@ -185,7 +187,6 @@ class RequestsTransport:
             session = self._local.session = _Session()
             # Otherwise requests would take proxies from the environment, and credentials from ~/.netrc for ours.
             session.trust_env = self._wire.use_proxies
-            session.auth = _as_it_is
             session.verify = str(self._wire.ca_bundle) if self._wire.ca_bundle else True
             if self._wire.client_certificate:
                 key = self._wire.client_key or self._wire.client_certificate

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -14,6 +13,7 @@ from adapter.fhir.reading import Source
 from adapter.fhir_server.client import FhirServer
 from adapter.fhir_server.messages import Response
 from adapter.fhir_server.paging import page_of
+from adapter.fhir_server.searching import query
 from adapter.job.asking import Question
 
 
@@ -69,8 +69,7 @@ def _opened(body: bytes) -> _Answer | None:
 
 def path_of(question: Question, *, page_size: int) -> str:
     """A search as the address of one request of a batch."""
-    parameters = [*question.parameters, ("_count", str(page_size))]
-    return f"{question.resource_type}?{urlencode(parameters, quote_via=quote, safe='')}"
+    return f"{question.resource_type}?{query([*question.parameters, ('_count', str(page_size))])}"
 
 
 def whole_answer(question: Question, part: Part) -> Source | None:

@@ -34,8 +34,8 @@ def stored(base: str, release: Release) -> list[Json]:
     """One clinical state on the server, under the ids that it chose."""
     patient, held = "", []
     for resource in journey(_JOURNEY):
-        named = {name: {"reference": patient} for name in ("subject", "patient") if name in resource}
-        body = {name: each for name, each in {**spelled(resource, release), **named}.items() if name != "id"}
+        named: Json = {name: {"reference": patient} for name in ("subject", "patient") if name in resource}
+        body: Json = {name: each for name, each in (spelled(resource, release) | named).items() if name != "id"}
         headers = {"content-type": "application/fhir+json"}
         answer = requests.post(f"{base}/{resource['resourceType']}", encode(body), headers=headers, timeout=30)
         assert answer.status_code == 201, answer.text
