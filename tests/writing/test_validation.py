@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from adapter.fhir.device import device
 from adapter.fhir.releases import Release
 from adapter.fhir.transaction import as_transaction
 from adapter.fhir.validation import validate, validate_anew
@@ -20,6 +21,11 @@ from tests.writing.building import written
 def test_what_is_written_is_valid_in_its_release(knowledge: Knowledge, release: Release) -> None:
     resources = written(knowledge, release=release)
     assert [validate(resource, release) for resource in [*resources, as_transaction(resources)]] == [[]] * 4
+
+
+@pytest.mark.parametrize("release", list(Release))
+def test_the_device_needs_no_judgement_at_run_time_for_it_is_valid(release: Release) -> None:
+    assert validate_anew(device(release), release) == []
 
 
 @pytest.mark.parametrize(
