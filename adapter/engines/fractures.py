@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import combinations
+from operator import itemgetter
 
 from adapter.clinical.profile import PatientProfile
 from adapter.clinical.results import RiskFactor
-from adapter.clinical.time import ClinicalTime
 from adapter.engines.answers import Answer, all_of, any_of, negated
 from adapter.engines.density import Density
 from adapter.engines.spans import lasts_for, lies_within, months_before
@@ -97,47 +97,35 @@ def _fractured_recently(profile: PatientProfile, knowledge: Knowledge) -> Answer
 
 def _several_fractures(profile: PatientProfile, knowledge: Knowledge) -> Answer:
     """Whether there were several fragility fractures; two records may be of one fracture, so that is open at first."""
-    many = int(knowledge.number("fractures_many"))
+    many, healing = int(knowledge.number("fractures_many")), int(knowledge.number("btm_fracture_block_months"))
     possible = [fracture for fracture in fractures(profile) if fracture.fragility is not False]
     if len(possible) < many:
         return False
     proven = [fracture for fracture in possible if fracture.fragility]
-    groups = combinations(_first_and_last(proven) if many == 2 else proven, many)
-    return any(all(_differ(*pair, knowledge) for pair in combinations(group, 2)) for group in groups) or None
+    if many == 2:
+        return _are_of_two(proven, healing) or None
+    groups = combinations(proven, many)
+    return any(all(_are_of_two(pair, healing) for pair in combinations(group, 2)) for group in groups) or None
 
 
-def _first_and_last(recorded: Sequence[RiskFactor]) -> list[RiskFactor]:
-    """Of the fractures of one site and code the first and the last: if any two are apart in time, then those are."""
-    alike: dict[tuple[str, str], list[RiskFactor]] = {}
-    for fracture in recorded:
-        alike.setdefault((fracture.site, fracture.code), []).append(fracture)
-    found: list[RiskFactor] = []
-    for group in alike.values():
-        dated = [(fracture.since, fracture) for fracture in group if fracture.since is not None]
-        if dated:
-            found.append(min(dated, key=lambda item: item[0].latest)[1])
-            found.append(max(dated, key=lambda item: item[0].earliest)[1])
-        else:
-            found.append(group[0])
-    return found
-
-
-def _differ(one: RiskFactor, other: RiskFactor, knowledge: Knowledge) -> Answer:
-    """Whether two records are of two fractures: at two sites, or coded differently and a healing time apart.
+def _are_of_two(records: Sequence[RiskFactor], healing: int) -> bool:
+    """Whether records are certainly of two fractures: at two sites, or coded differently and a healing time apart.
 
     One fracture is often recorded more than once: as diagnosis and as operation, at the first visit and at a later one.
     """
-    if one.site and other.site and one.site != other.site:
+    if len({fracture.site for fracture in records if fracture.site}) > 1:
         return True
-    if one.since is None or other.since is None:
-        return None
-    earlier, later = sorted((one.since, other.since), key=_end)
-    healed = months_before(later.earliest, int(knowledge.number("btm_fracture_block_months")))
-    return True if one.code != other.code and earlier.latest < healed else None
-
-
-def _end(time: ClinicalTime) -> datetime:
-    return time.latest
+    dated = [(fracture.code, fracture.since) for fracture in records if fracture.since is not None]
+    ends: dict[str, datetime] = {}
+    for code, time in dated:
+        ends[code] = min(time.latest, ends.get(code, time.latest))
+    # Of two codes at least one is not the record's own, so none but the first two need be looked at.
+    first_two = sorted(ends.items(), key=itemgetter(1))[:2]
+    return any(
+        code != other and end < months_before(time.earliest, healing)
+        for code, time in dated
+        for other, end in first_two
+    )
 
 
 def _fractured_on_treatment(profile: PatientProfile) -> Answer:

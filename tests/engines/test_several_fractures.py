@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.clinical.patient import Sex
-from adapter.engines.answers import all_of, any_of
+from adapter.clinical.results import RiskFactor
+from adapter.engines.answers import Answer, all_of, any_of
 from adapter.engines.density import density_of
-from adapter.engines.fractures import _differ, very_high_triggers
+from adapter.engines.fractures import very_high_triggers
+from adapter.engines.spans import months_before
 from tests.engines.building import fracture, profile, shipped
 
 _DAYS = (None, "2019", "2021-03", "2021-05-01", "2021-06-01", "2021-08-02", "2023")
@@ -32,5 +34,16 @@ def test_the_answer_is_that_of_holding_each_against_every_other(recorded: list[d
 
     found = very_high_triggers(patient, density_of(patient, knowledge), knowledge)["several-fractures"]
 
+    months = int(knowledge.number("btm_fracture_block_months"))
     pairs = combinations(known, 2)
-    assert found is any_of(all_of((a.fragility, b.fragility, _differ(a, b, knowledge))) for a, b in pairs)
+    assert found is any_of(all_of((a.fragility, b.fragility, differ(a, b, months))) for a, b in pairs)
+
+
+def differ(one: RiskFactor, other: RiskFactor, healing: int) -> Answer:
+    """Whether two records are of two fractures: at two sites, or coded differently and a healing time apart."""
+    if one.site and other.site and one.site != other.site:
+        return True
+    if one.since is None or other.since is None or one.code == other.code:
+        return None
+    earlier, later = sorted((one.since, other.since), key=lambda time: time.latest)
+    return earlier.latest < months_before(later.earliest, healing) or None
