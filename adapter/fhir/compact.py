@@ -6,6 +6,8 @@ import re
 
 import msgspec
 
+from adapter.fhir.decoding import NO_JSON
+
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|-?Infinity|NaN', re.DOTALL)
 _HALF = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
 _OTHER_HALF = rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -17,8 +19,6 @@ _SIGN = re.compile(
 _NO_NUMBER, _NO_SIGN = b"1e999", rb"\u0000"
 _PARTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
-# Beside its own error msgspec lets these through: a key that is no UTF-8, brackets nested beyond the stack.
-NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 Parts = dict[str, msgspec.Raw]
 
 

@@ -19,8 +19,7 @@ DEPTH_LIMIT = 64
 DECODED_LIMIT = 512 * 1024 * 1024
 # Kept exactly up to here; what is longer, or has more zeros than that, measures nothing.
 _LONGEST_NUMBER = 500
-_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
-_NO_BRACKET = re.compile(r"[^\[\]{}]+")
+_DEEPEST_LINE = b"\n" + b" " * DEPTH_LIMIT
 _SUSPICIOUS_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _FORBIDDEN_CHARACTER = re.compile("[\0\ud800-\udfff]")
 # Begins with a literal, so that it is searched for at the speed of memory.
@@ -29,6 +28,9 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP = 16 + zlib.MAX_WBITS
 Json = dict[str, Any]
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
+_UNPROVED = object()
+# Beside its own error msgspec lets these through: a key that is no UTF-8, brackets nested beyond the stack.
+NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class _Ambiguous(msgspec.Struct):
@@ -55,6 +57,28 @@ def decode(data: bytes, *, where: str) -> object:
     Raises:
         InputUnreadable: It is no JSON, or JSON that means different things to different readers.
     """
+    value = _read_at_once(data)
+    return _read_closely(data, where) if value is _UNPROVED else value
+
+
+def _read_at_once(data: bytes) -> object:
+    """The value of a document, where writing it again proves that nothing in it is ambiguous.
+
+    What is read can only become shorter by being written: a key that comes twice is lost, and so are white space and
+    escapes that were not needed; numbers with an exponent, which could become longer, are not read here.
+    """
+    try:
+        value = _DECODER.decode(data)
+    except NO_JSON:
+        return _UNPROVED
+    if len(_ENCODER.encode(value)) != len(data) or b"\\u0000" in data:
+        return _UNPROVED
+    # Each level is indented by one more blank, and within a text no line can begin.
+    return _UNPROVED if _DEEPEST_LINE in msgspec.json.format(data, indent=1) else value
+
+
+def _read_closely(data: bytes, where: str) -> object:
+    """The value of a document that may be written in any way that JSON allows, or what is wrong with it."""
     ambiguous = _Ambiguous()
     try:
         text = data.decode("utf-8-sig")
@@ -106,7 +130,7 @@ def unpack(data: bytes, *, where: str, limit: int = DECODED_LIMIT) -> bytes:
 
 def _refuse_faulty(text: str, value: object, ambiguous: list[tuple[Json, str]], where: str) -> None:
     """Refuse JSON that could be decoded, and yet is too deep or means different things to different readers."""
-    if _is_deeper(text, DEPTH_LIMIT):
+    if _is_deeper(value, DEPTH_LIMIT):
         raise _too_deep(where)
     if ambiguous:
         # The outermost object is completed last, so it is the one that surely was kept.
@@ -133,18 +157,32 @@ def _number(digits: str) -> Decimal:
     return number
 
 
+def _plain_number(digits: str) -> Decimal:
+    if "e" in digits or "E" in digits:
+        raise ValueError
+    return _number(digits)
+
+
+_DECODER = msgspec.json.Decoder(float_hook=_plain_number)
+
+
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(constant)
 
 
-def _is_deeper(text: str, limit: int) -> bool:
-    """Whether brackets are nested deeper than the limit; the text is known to be JSON."""
-    if text.count("{") + text.count("[") <= limit:
-        return False
-    brackets = _NO_BRACKET.sub("", _STRING.sub("", text))
-    for _ in range(limit):
-        brackets = brackets.replace("{}", "").replace("[]", "")
-    return bool(brackets)
+def _is_deeper(value: object, limit: int) -> bool:
+    """Whether objects and lists are nested deeper than the limit."""
+    level: list[Any] = [[value]]
+    for _ in range(limit + 1):
+        level = [
+            each
+            for holder in level
+            for each in (holder.values() if holder.__class__ is dict else holder)
+            if each.__class__ is dict or each.__class__ is list
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _path_to(value: object, wanted: Json, key: str) -> str:

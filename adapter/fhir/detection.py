@@ -6,8 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
-import msgspec
-
 from adapter.fhir.decoding import Json
 from adapter.fhir.entry import Entry
 from adapter.fhir.releases import ELEMENTS, SHAPES, SINCE_R4, Release, release_named
@@ -22,25 +20,12 @@ _PREFERRED = (Release.R4, Release.R4B, Release.R5, Release.STU3)
 Releases = frozenset[Release]
 
 
-class Detected(msgspec.Struct, frozen=True):
-    """The release everything is read as, how that was known, and the releases that each entry fits."""
-
-    release: Release
-    notice: Problem | None
-    fits: Sequence[Releases]
-
-    def is_foreign(self, index: int) -> bool:
-        """Whether an entry proves to be of another release than everything else."""
-        return self.release not in self.fits[index]
-
-
-def detect(entries: Sequence[Entry], wanted: Release | None) -> Detected:
-    """The release to read as: the one wanted, else the one declared, else the one that most entries fit."""
-    fits = [releases_of(entry) for entry in entries]
+def detect(entries: Sequence[Entry], wanted: Release | None) -> tuple[Release, Problem | None]:
+    """The release to read as, and how it was found: the one wanted, else declared, else what most entries fit."""
     if wanted is not None:
-        return Detected(wanted, None, fits)
+        return wanted, None
     declared = {release for entry in entries if entry.plain is None and (release := stated_release(entry)) is not None}
-    return Detected(*decide(Counter(fits), declared), fits)
+    return decide(Counter(map(releases_of, entries)), declared)
 
 
 def decide(fits: Mapping[Releases, int], declared: Collection[Release]) -> tuple[Release, Problem]:

@@ -39,7 +39,7 @@ def split(data: bytes, name: str, *, carefully: bool = False) -> list[Entry]:
     refuse_markup(data, name)
     if _is_ndjson(data, name):
         return _of_lines(data, name, carefully=carefully)
-    return list(_of_bytes(data, name, carefully=carefully))
+    return _of_bytes(data, name, carefully=carefully)
 
 
 def refuse_markup(data: bytes, name: str) -> None:
@@ -55,6 +55,8 @@ def _is_ndjson(data: bytes, name: str) -> bool:
     """By its name, or because the first line is a whole object and another one follows."""
     if name.lower().endswith(_NDJSON):
         return True
+    if b"\n" not in data:
+        return False
     first, _, rest = data.lstrip().partition(b"\n")
     return first.startswith(b"{") and first.rstrip().endswith(b"}") and rest[:1000].lstrip().startswith(b"{")
 
@@ -88,39 +90,35 @@ def _chunks(data: bytes) -> Iterator[list[memoryview]]:
         yield lines
 
 
-def of_line(line: bytes, where: str, *, carefully: bool = False) -> Iterator[Entry]:
+def of_line(line: bytes, where: str, *, carefully: bool = False) -> list[Entry]:
     """The entries of one line of NDJSON; none if it is blank, and one with the problem if it is no JSON."""
     # Only bytes that end a line in NDJSON end one here: U+2028 inside a text does not.
     line = line.strip()
     if not line:
-        return
+        return []
     try:
-        yield from _of_bytes(line, where, carefully=carefully)
+        return _of_bytes(line, where, carefully=carefully)
     except InputUnreadable as error:
-        yield _unreadable(where, error)
+        return [_unreadable(where, error)]
 
 
-def _of_bytes(data: bytes, where: str, *, carefully: bool) -> Iterator[Entry]:
+def _of_bytes(data: bytes, where: str, *, carefully: bool) -> list[Entry]:
     """The entries of one JSON document. A Bundle is opened without decoding it, so that a bad entry costs no other."""
     compact = compacted(data)
     plain = None if carefully or compact.startswith(_HEAD) else plain_observation(compact)
     if plain is not None:
-        yield holding_plain(where, plain)
-        return
+        return [holding_plain(where, plain)]
     opened = None if carefully else opened_bundle(compact)
     if opened is not None:
-        yield from _of_bundle({"type": opened.type}, opened.entry, f"{where}#Bundle")
-        return
+        return list(_of_bundle({"type": opened.type}, opened.entry, f"{where}#Bundle"))
     parts = unique_parts(compact)
     if parts is None and _BUNDLE in data and (spelled := spelled_out(data)) != data:
-        yield from _of_bytes(spelled, where, carefully=carefully)
-        return
+        return _of_bytes(spelled, where, carefully=carefully)
     items = items_of(parts["entry"]) if parts and "entry" in parts else None
     if parts is None or items is None or bytes(parts.get("resourceType", b"")) != _BUNDLE:
-        yield from _of_document(decode(data, where=where), where)
-        return
+        return list(_of_document(decode(data, where=where), where))
     head = {key: decode(bytes(part), where=where) for key, part in parts.items() if key != "entry"}
-    yield from _of_bundle(head, items, f"{where}#Bundle")
+    return list(_of_bundle(head, items, f"{where}#Bundle"))
 
 
 def _of_document(value: object, where: str) -> Iterator[Entry]:

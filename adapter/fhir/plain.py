@@ -20,9 +20,8 @@ import msgspec
 from adapter.clinical.results import LabResult, LabTest
 from adapter.clinical.time import clinical_time
 from adapter.errors import InputUnreadable
-from adapter.fhir.compact import NO_JSON
 from adapter.fhir.datatypes import concept_of, name_of, quantity_of
-from adapter.fhir.decoding import decode
+from adapter.fhir.decoding import NO_JSON, decode
 from adapter.fhir.element import Element
 from adapter.fhir.observations import codings_of_interpretation, ranges_of
 from adapter.fhir.plain_shapes import ENCODER, NO_META, JsonBytes, PlainObservation, ReadBundle, ReadObservation
@@ -43,29 +42,35 @@ _BUNDLE = msgspec.json.Decoder(ReadBundle)
 
 def plain_observation(raw: JsonBytes) -> PlainObservation | None:
     """The Observation in these bytes, if they prove that nothing in it needs the careful lane."""
-    read = _read(raw)
-    written = b"" if read is None else ENCODER.encode(read)
-    if read is None or len(written) != len(raw) or _holds_nul(written):
+    try:
+        read = _DECODER.decode(raw)
+    except NO_JSON:
         return None
-    return _plain(read, raw, written, 0)
+    written = ENCODER.encode(read)
+    return _plain(read, raw, written, 0) if _is_proved(written, len(raw)) else None
 
 
 def plain_observations(raws: Sequence[JsonBytes]) -> list[PlainObservation | None]:
     """For each of several JSON values the Observation in it, if its bytes prove that nothing needs the careful lane."""
-    read = [_read(raw) for raw in raws]
-    found = [(raw, each) for raw, each in zip(raws, read, strict=True) if each is not None]
-    written = ENCODER.encode([each for _, each in found])
-    if len(written) != sum([len(raw) + 1 for raw, _ in found]) + (1 if found else 2) or _holds_nul(written):
-        # None of them has grown, so all are proved if together they are as long; else each is asked alone.
+    read: list[ReadObservation | None] = []
+    for raw in raws:
+        try:
+            read.append(_DECODER.decode(raw))
+        except NO_JSON:
+            read.append(None)
+    pairs = [(each, raw) for each, raw in zip(read, raws, strict=True) if each is not None]
+    written = ENCODER.encode_lines([each for each, _ in pairs])
+    # None of them has grown, so all are proved if together they are as long; else each is asked alone.
+    if not _is_proved(written, sum([len(raw) + 1 for _, raw in pairs])):
         return [plain_observation(raw) for raw in raws]
     plain: list[PlainObservation | None] = []
-    begin = 1
-    for raw, each in zip(raws, read, strict=True):
+    begin = 0
+    for each, raw in zip(read, raws, strict=True):
         if each is None:
             plain.append(None)
-            continue
-        plain.append(_plain(each, raw, written, begin))
-        begin += len(raw) + 1
+        else:
+            plain.append(_plain(each, raw, written, begin))
+            begin += len(raw) + 1
     return plain
 
 
@@ -76,19 +81,13 @@ def opened_bundle(data: bytes) -> ReadBundle | None:
     except NO_JSON:
         return None
     written = ENCODER.encode(opened)
-    return opened if len(written) == len(data) and opened.is_plain and not _holds_nul(written) else None
+    return opened if _is_proved(written, len(data)) and opened.is_plain else None
 
 
-def _holds_nul(written: bytes) -> bool:
+def _is_proved(written: bytes, length: int) -> bool:
+    """Whether what was read and written again is as long as it came, and holds no NUL, which no text of FHIR may."""
     # A single byte is searched for at the speed of memory, and hardly ever found.
-    return b"\\" in written and b"\\u0000" in written
-
-
-def _read(raw: JsonBytes) -> ReadObservation | None:
-    try:
-        return _DECODER.decode(raw)
-    except NO_JSON:
-        return None
+    return len(written) == length and not (b"\\" in written and b"\\u0000" in written)
 
 
 def _plain(read: ReadObservation, raw: JsonBytes, written: bytes, begin: int) -> PlainObservation | None:

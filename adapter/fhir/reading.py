@@ -11,7 +11,7 @@ import msgspec
 from adapter.clinical.patient import Patient
 from adapter.clinical.results import LabResult, ReportedPrediction, Statement
 from adapter.errors import InputUnreadable
-from adapter.fhir.detection import detect
+from adapter.fhir.detection import detect, releases_of
 from adapter.fhir.element import Element, shown
 from adapter.fhir.entries import split
 from adapter.fhir.entry import Entry
@@ -138,25 +138,21 @@ def read_entries(
         visitors: Which entries belong to another part, and are here because others mean them or are their versions.
         bases: The service bases of which the other parts speak.
     """
-    detected = detect(entries, release)
+    release, notice = detect(entries, release)
     references = References(entries, bases)
     stale = {id(placed): problem for versions in references.versions() for placed, problem in outdated(versions)}
-    reading = Reading(detected.release, problems=[detected.notice] if detected.notice else [])
-    reading.entries = len(entries) - len(visitors)
-    has_plain = detected.release is not Release.STU3
-    for index, placed in enumerate(references.placed):
-        if index in visitors:
+    home = [placed for index, placed in enumerate(references.placed) if index not in visitors]
+    reading = Reading(release, problems=[notice] if notice else [], entries=len(home))
+    has_plain = release is not Release.STU3
+    for placed in home:
+        entry = placed.entry
+        problem = entry.problem or stale.get(id(placed))
+        if entry.plain is not None and has_plain and problem is None:
+            _read_plain(reading, placed, entry.plain, references)
             continue
-        plain = placed.entry.plain if has_plain else None
-        problem = placed.entry.problem or (stale.get(id(placed)) if stale else None)
-        if plain is not None and problem is None:
-            _read_plain(reading, placed, plain, references)
-            continue
-        record = _record(placed, references, detected.release, allow_preliminary=allow_preliminary)
-        problem = _refusal_unread(placed.entry, is_foreign=detected.is_foreign(index)) or problem
-        _file(reading, placed, *_read_one(record, problem))
-    home = (entry for index, entry in enumerate(entries) if index not in visitors)
-    reading.problems += [caution for entry in home if (caution := address_caution(entry)) is not None]
+        record = _record(placed, references, release, allow_preliminary=allow_preliminary)
+        _file(reading, placed, *_read_one(record, _refusal_unread(entry, release) or problem))
+    reading.problems += [caution for placed in home if (caution := address_caution(placed.entry)) is not None]
     _add_unknown_patients(reading)
     _drop_idle_cautions(reading)
     return reading
@@ -185,7 +181,7 @@ def _record(placed: Placed, references: References, release: Release, *, allow_p
     return Record(root, placed, references, READ[release], allow_preliminary)
 
 
-def _refusal_unread(entry: Entry, *, is_foreign: bool) -> Problem | None:
+def _refusal_unread(entry: Entry, release: Release) -> Problem | None:
     """Why an entry is not even looked into."""
     if entry.problem is not None or (entry.resource is None and not entry.deletes):
         return entry.problem
@@ -199,7 +195,7 @@ def _refusal_unread(entry: Entry, *, is_foreign: bool) -> Problem | None:
         return Problem(ProblemCode.TYPE_UNKNOWN, entry.where, "FHIR knows no resource type {type}", values=values)
     if entry.type == "OperationOutcome":
         return _told_by_server(entry)
-    if is_foreign and (entry.type in _KINDS or entry.type == "Patient"):
+    if entry.type in READ_TYPES and release not in releases_of(entry):
         what = "its elements exist only in another release than the one that everything is read as"
         return Problem(ProblemCode.RELEASE_MIXED, entry.where, what)
     return None

@@ -21,7 +21,7 @@ _RESTFUL = re.compile(
 _REPLACED = frozenset({"replaced-by", "replace"})
 
 
-class Literal(msgspec.Struct, frozen=True):
+class Literal(msgspec.Struct, frozen=True, gc=False):
     """A literal reference taken apart: service base, ``Type/id`` and version; base and version may be empty."""
 
     base: str
@@ -34,7 +34,7 @@ class Literal(msgspec.Struct, frozen=True):
         return self.local.partition("/")[0]
 
 
-class Placed(msgspec.Struct):
+class Placed(msgspec.Struct, gc=False):
     """An entry with its identity.
 
     Attributes:
@@ -66,20 +66,20 @@ class References:
         addresses = [_address(entry) for entry in entries]
         self._server = _single({*_bases(entries, addresses), *bases})
         self._urns: dict[str, str] = {}
-        self._by_key: dict[str, list[Placed]] = {}
-        self._in_bundle: dict[tuple[str, str], set[str]] = {}
         self._claims = _claims(entries, addresses)
-        self._owners: dict[tuple[str, str, str, str], str | Problem] = {}
+        self._owners: dict[tuple[str, str, str], str | Problem] = {}
         self.placed = [self._place(entry, address) for entry, address in zip(entries, addresses, strict=True)]
-        patients = [(each, each.entry.decoded) for each in self.placed if each.entry.type == "Patient"]
+        self._first, self._versions = _by_key(self.placed)
+        self._in_bundle = _in_bundle(self.placed, self._claims) if self._claims else {}
         self._by_identifier: dict[str, set[str]] = {}
         self._replaced: dict[str, str] = {}
-        for placed, patient in patients:
-            self._know(placed, patient or {})
+        for placed in self.placed:
+            if placed.entry.type == "Patient":
+                self._know(placed, placed.entry.decoded or {})
 
-    def versions(self) -> Iterator[list[Placed]]:
+    def versions(self) -> Iterable[list[Placed]]:
         """The entries of each identity that came more than once."""
-        return (versions for versions in self._by_key.values() if len(versions) > 1)
+        return self._versions.values()
 
     def key(self, reference: str, here: Placed) -> str:
         """The identity that a literal reference means; empty if nothing is known by it."""
@@ -98,7 +98,7 @@ class References:
         if reference.startswith("#"):
             return contained(here.entry, reference)
         found = literal(reference)
-        candidates = self._by_key.get(self.key(reference, here), [])
+        candidates = self._known_as(self.key(reference, here))
         if found is not None and found.version:
             candidates = [placed for placed in candidates if placed.entry.version == found.version]
         return next((placed.entry.resource for placed in candidates if placed.entry.resource), None)
@@ -118,7 +118,7 @@ class References:
 
     def owner(self, reference: str, here: Placed) -> str | Problem:
         """The key of the patient a literal or conditional reference means, or why that cannot be said."""
-        name = (reference, here.base, here.entry.bundle, here.entry.bundle_type)
+        name = (reference, here.base, here.entry.bundle)
         known = self._owners.get(name)
         if known is None:
             known = self._owners[name] = self._by_reference(reference, here)
@@ -142,7 +142,7 @@ class References:
         if not key:
             return _unresolved("the subject's reference leads to nothing in the input")
         named = literal(reference)
-        type_ = next((placed.entry.type for placed in self._by_key.get(key, ())), named.type if named else "")
+        type_ = next((placed.entry.type for placed in self._known_as(key)), named.type if named else "")
         if type_ != "Patient":
             return _unresolved("the subject is no Patient but a {type}", {"type": type_})
         return self.surviving(key)
@@ -179,26 +179,24 @@ class References:
     def _normal(self, base: str, local: str) -> str:
         return local if base in ("", self._server) else f"{base}/{local}"
 
+    def _known_as(self, key: str) -> Sequence[Placed]:
+        """The entries of one identity."""
+        first = self._first.get(key)
+        return () if first is None else self._versions.get(key, (first,))
+
     def _place(self, entry: Entry, address: Literal | None) -> Placed:
+        if address is None:
+            return Placed(entry, self._key_without_address(entry), "")
+        key = address.local if address.base in ("", self._server) else f"{address.base}/{address.local}"
+        return Placed(entry, key, address.base if entry.full_url else "")
+
+    def _key_without_address(self, entry: Entry) -> str:
         url = entry.full_url or entry.deletes
         local = f"{entry.type}/{entry.id}" if entry.type and entry.id else ""
-        if address is not None:
-            key = self._normal(address.base, address.local)
-        elif local and len(self._claims.get(local, ())) < 2:
-            key = local
-        else:
-            key = url.lower() if url else entry.where
-        if url and address is None:
+        key = local if local and len(self._claims.get(local, ())) < 2 else url.lower() or entry.where
+        if url:
             self._urns[url.lower()] = key
-        placed = Placed(entry, key, address.base if address and entry.full_url else "")
-        versions = self._by_key.get(key)
-        if versions is None:
-            self._by_key[key] = [placed]
-        else:
-            versions.append(placed)
-        if local in self._claims:
-            self._in_bundle.setdefault((entry.bundle, local), set()).add(key)
-        return placed
+        return key
 
     def _know(self, placed: Placed, patient: Json) -> None:
         """Note by what else a Patient may be meant, and by whom it was replaced."""
@@ -254,17 +252,19 @@ def _address(entry: Entry) -> Literal | None:
         return None
     if entry.plain is not None:
         # Nearly every address is a base, the type and the id; to see that takes a tenth of the time of taking it apart.
-        local = f"Observation/{entry.id}"
-        base = url[: -len(local) - 1]
-        if url.endswith(f"/{local}") and entry.id.replace("-", "").isalnum() and _is_base(base):
-            return Literal(base, local, "")
+        folder, _, name = url.rpartition("/")
+        base = _base_of(folder)
+        if base and name == entry.id and (name.isalnum() or name.replace("-", "").isalnum()):
+            return Literal(base, f"Observation/{name}", "")
     return literal(url)
 
 
 @lru_cache(maxsize=256)
-def _is_base(url: str) -> bool:
-    named = literal(f"{url}/Observation/1")
-    return named is not None and named.base == url
+def _base_of(folder: str) -> str:
+    """The service base, if this is the address of its Observations; else empty."""
+    base = folder.removesuffix("/Observation")
+    named = literal(f"{folder}/1")
+    return base if named is not None and named.base == base else ""
 
 
 def _claims(entries: Sequence[Entry], addresses: Sequence[Literal | None]) -> dict[str, set[str]]:
@@ -273,6 +273,27 @@ def _claims(entries: Sequence[Entry], addresses: Sequence[Literal | None]) -> di
     for entry, address in zip(entries, addresses, strict=True):
         if address is None and entry.full_url and entry.id:
             found.setdefault(f"{entry.type}/{entry.id}", set()).add(entry.full_url.lower())
+    return found
+
+
+def _by_key(placed: Iterable[Placed]) -> tuple[dict[str, Placed], dict[str, list[Placed]]]:
+    """The first entry of each identity, and all entries of those that came more than once."""
+    firsts: dict[str, Placed] = {}
+    several: dict[str, list[Placed]] = {}
+    for each in placed:
+        first = firsts.setdefault(each.key, each)
+        if first is not each:
+            several.setdefault(each.key, [first]).append(each)
+    return firsts, several
+
+
+def _in_bundle(placed: Iterable[Placed], claims: Collection[str]) -> dict[tuple[str, str], set[str]]:
+    """By Bundle and ``Type/id``, of those that several resources may claim: the identities meant there."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for each in placed:
+        local = f"{each.entry.type}/{each.entry.id}"
+        if local in claims:
+            found.setdefault((each.entry.bundle, local), set()).add(each.key)
     return found
 
 

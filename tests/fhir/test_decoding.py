@@ -41,6 +41,31 @@ def test_any_bytes_give_a_value_or_a_named_error(data: bytes) -> None:
         assert str(error).startswith("a.json: ")
 
 
+def outcome(data: bytes) -> str:
+    """What is decoded, digit by digit; of an error only that it is one, for it names columns."""
+    try:
+        return repr(decode(data, where=""))
+    except InputUnreadable:
+        return "unreadable"
+
+
+@given(st.one_of(values.map(encode), values.map(lambda value: json.dumps(value, default=str).encode()), st.binary()))
+def test_a_blank_before_a_document_changes_nothing(document: bytes) -> None:
+    """Without it a document may be proved plain and decoded at once; with it, it is always looked at closely."""
+    assert outcome(document) == outcome(b" " + document)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [b"1e2", b"[1E2,1e-2,-0.0,-0,0.50]", b"9" * 600, b"-" + b"9" * 30, b"9" * 5000, b'{"a":1,"a":2}',
+     b'{"a":1,"\\u0061":2}', b'{"a":1,"a":2,"b":[1e2,1e2,1e2,1e2,1e2,1e2]}', b'["\\u0000"]', b'["\\ud800"]',
+     b'["\\ud83d\\ude00","\\/"]', b"[01]", b"[1.]", b"[1,]", b"[NaN]", b"[1] 2", b'"\xff"', b"[" * 64 + b"]" * 64,
+     b"[" * 65 + b"]" * 65, b"[" * 64 + b"1" + b"]" * 64, b"[" * 65 + b"1" + b"]" * 65],
+)  # fmt: skip
+def test_a_blank_before_an_odd_document_changes_nothing(document: bytes) -> None:
+    assert outcome(document) == outcome(b" " + document)
+
+
 def test_a_trailing_zero_is_part_of_the_result() -> None:
     """A3.10: 0.010 is regarded as different to 0.01"""
     assert str(decode(b"0.010", where="")) == "0.010"
