@@ -136,6 +136,7 @@ def board(settings: Settings, job: Job, parts: Parts) -> Board:
         server=job.server.base,
         now=parts.clock.now().timestamp(),
         heartbeat=settings.heartbeat_seconds,
+        faults=list(parts.faults()),
         watched=parts.worklist.watched(),
         waiting=waiting,
         oldest=oldest if waiting else 0,
@@ -147,9 +148,15 @@ def board(settings: Settings, job: Job, parts: Parts) -> Board:
 
 
 def _operator_token(settings: Settings) -> str:
+    from adapter.service.guarding import SHORTEST
+
     if settings.operator_token_file is not None:
-        return read_secret(settings.operator_token_file)
-    return settings.operator_token.get_secret_value() if settings.operator_token else ""
+        token = read_secret(settings.operator_token_file)
+    else:
+        token = settings.operator_token.get_secret_value() if settings.operator_token else ""
+    if 0 < len(token) < SHORTEST:
+        raise SettingsInvalid(f"the operator's token is too short; expected {SHORTEST} characters or more")
+    return token
 
 
 def parts_of(settings: Settings, job: Job, guard: Guard, *, clock: Clock | None = None) -> Parts:

@@ -43,6 +43,15 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Metrics
     clock: Clock
 
+    def faults(self) -> Iterator[str]:
+        """Why notifications are not stored or not worked off; nothing where they are."""
+        if self.clock.now().timestamp() - self.worker.turned_at > _LONGEST_TURN:
+            yield "the worker hangs"
+        if self.worker.fault:
+            yield self.worker.fault
+        if self.commit.fault:
+            yield self.commit.fault
+
 
 def application(parts: Parts, *, more: Sequence[BaseRoute] = ()) -> Starlette:
     """The application; its worker begins and ends with it.
@@ -107,15 +116,9 @@ class _State:
         return PlainTextResponse(text, headers={"Content-Type": CONTENT_TYPE})
 
     def _faults(self) -> Iterator[str]:
-        worker, now = self._parts.worker, self._parts.clock.now().timestamp()
         if self._thread is None or not self._thread.is_alive():
             yield "the worker has ended"
-        elif now - worker.turned_at > _LONGEST_TURN:
-            yield "the worker hangs"
-        if worker.fault:
-            yield worker.fault
-        if self._parts.commit.fault:
-            yield self._parts.commit.fault
+        yield from self._parts.faults()
 
     def _gauges(self) -> Iterator[Gauge]:
         parts, now = self._parts, self._parts.clock.now().timestamp()

@@ -20,6 +20,7 @@ class Board(msgspec.Struct, frozen=True, kw_only=True):
         server: The base address it works for.
         now: The moment, in seconds of the clock; every other moment is on the same scale.
         heartbeat: Seconds between two signs of life of a Subscription; 0 where none was asked for.
+        faults: Why notifications are not stored or not worked off; nothing where they are.
         watched: The Subscriptions that are known.
         waiting: Notifications stored and not yet taken up.
         oldest: When the oldest of these came; 0 if there is none.
@@ -32,6 +33,7 @@ class Board(msgspec.Struct, frozen=True, kw_only=True):
     server: str
     now: float
     heartbeat: float = 0
+    faults: Sequence[str] = ()
     watched: Sequence[Watched] = ()
     waiting: int = 0
     oldest: float = 0
@@ -43,7 +45,8 @@ class Board(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_well(self) -> bool:
         """Whether nobody needs to do anything."""
-        return not self.letters and not any(self.is_silent(each) or self.is_off(each) for each in self.watched)
+        is_unheard = any(self.is_silent(each) or self.is_off(each) for each in self.watched)
+        return not (self.faults or self.letters or is_unheard)
 
     def is_silent(self, watched: Watched) -> bool:
         """Whether a Subscription that promised signs of life has given none for too long."""

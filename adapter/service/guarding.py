@@ -12,7 +12,8 @@ from adapter.fhir_server.origins import is_loopback
 # Medplum signs the body with HMAC-SHA256, in hexadecimal (medplum.com/docs/subscriptions/subscription-extensions).
 SIGNATURE = "x-signature"
 _BEARER = "bearer "
-_SHORTEST = 16
+# A secret of fewer characters can be guessed.
+SHORTEST = 16
 
 
 class Guard:
@@ -24,8 +25,8 @@ class Guard:
         Raises:
             SettingsInvalid: A secret is so short that it can be guessed.
         """
-        if any(len(each) < _SHORTEST for each in secrets):
-            raise SettingsInvalid(f"the secret of notifications is too short; expected {_SHORTEST} characters or more")
+        if any(len(each) < SHORTEST for each in secrets):
+            raise SettingsInvalid(f"the secret of notifications is too short; expected {SHORTEST} characters or more")
         self._secrets = [each.encode() for each in secrets]
         self.header = header.lower()
 

@@ -26,6 +26,7 @@ table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}
 th{background:var(--soft);white-space:nowrap}
 form{display:inline}
+main>form{display:flex;flex-wrap:wrap;gap:.8rem;align-items:end}
 button,input{font:inherit;padding:.35rem .8rem;min-height:2.5rem}
 :focus-visible{outline:3px solid #1a73e8;outline-offset:2px}
 .bad-word{color:var(--bad);font-weight:700}
@@ -63,6 +64,7 @@ def board_page(board: Board, language: str) -> str:
             f"<span>{words['server']}: {escape(board.server)}</span>",
             f'<nav>{_other(language)}<form method="post" action="logout"><button>{words["leave"]}</button></form>',
             f"</nav></header><main>{_inbox(board, words)}",
+            _section("faults", _faults(board), words) if board.faults else "",
             _section("letters", _letters(board, words), words),
             _section("subscriptions", _subscriptions(board, words), words),
             _section("last", _last(board, words), words),
@@ -92,6 +94,10 @@ def _inbox(board: Board, words: Words) -> str:
         f'<h2>{words["inbox"]}</h2><ul class="numbers"><li><b>{board.waiting}</b>{words["waiting"]}{oldest}</li>'
         f"<li><b>{board.tasks}</b>{words['tasks']}</li></ul>"
     )
+
+
+def _faults(board: Board) -> str:
+    return "".join(f'<p class="bad-word">{escape(each)}</p>' for each in board.faults)
 
 
 def _section(name: str, table: str, words: Words) -> str:
@@ -161,7 +167,7 @@ def _numbers(watched: Watched, words: Words) -> str:
 
 def _last(board: Board, words: Words) -> str:
     rows = [
-        (escape(each.patient), escape(each.state.value), escape(each.reason), escape(each.updated_at))
+        (escape(each.patient), words[f"state-{each.state}"], escape(each.reason), escape(each.updated_at))
         for each in board.last
     ]
     return _table(("patient", "state", "reason", "when"), rows, words)
@@ -169,7 +175,7 @@ def _last(board: Board, words: Words) -> str:
 
 def _notes(board: Board, words: Words) -> str:
     rows = [
-        (_ago(each.at, board, words), escape(each.who), escape(each.action), escape(each.reference))
+        (_ago(each.at, board, words), escape(each.who), words[f"did-{each.action}"], escape(each.reference))
         for each in board.notes
     ]
     return _table(("when", "who", "what", "resource"), rows, words)
@@ -194,5 +200,5 @@ def _ago(moment: float, board: Board, words: Words) -> str:
     seconds = max(0, int(board.now - moment))
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:
-            return words["ago"].format(time=f"{seconds // size} {unit}")
-    return words["ago"].format(time=f"{seconds} s")
+            return words["ago"].format(time=f"{seconds // size} {words[unit]}")
+    return words["ago"].format(time=f"{seconds} {words['s']}")

@@ -12,9 +12,11 @@ from starlette.testclient import TestClient
 from adapter.inbox.numbering import Numbers
 from adapter.inbox.sqlite_worklist import SqliteWorklist
 from adapter.inbox.worklist import Ended, Ending, Turn, Watched, Wish
+from adapter.ledger.entries import Entry, State
 from adapter.service.board import Board
 from adapter.service.operating import Decisions, Operating
-from adapter.service.words import CHINESE, ENGLISH
+from adapter.service.page import board_page
+from adapter.service.words import CHINESE, ENGLISH, LANGUAGES
 
 TOKEN = "the-operators-token-of-the-test"  # noqa: S105
 NOW = 1_780_000_000.0
@@ -139,6 +141,27 @@ def test_the_liveness_of_a_subscription_is_told(
     text = entered(browser).get("/operator/").text
     assert f">{ENGLISH[word]}</span>" in text
     assert (ENGLISH["well"] in text) is (word == "live")
+
+
+def test_a_service_that_cannot_work_is_not_well_and_says_why(worklist: SqliteWorklist) -> None:
+    board = Board(server="https://fhir.example.org/r4", now=NOW, faults=["the worker hangs"])
+    assert ENGLISH["unwell"] in board_page(board, "en")
+    assert "the worker hangs" in board_page(board, "en")
+    assert ENGLISH["faults"] not in board_page(Board(server=board.server, now=NOW), "en")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("state", State)
+def test_each_state_of_an_assessment_has_words(language: str, state: State) -> None:
+    last = Entry(server="s", key="k", patient="Patient/1", state=state, updated_at="2026-06-01T00:00:00Z")
+    page = board_page(Board(server="s", now=NOW, last=[last]), language)
+    assert LANGUAGES[language][f"state-{state}"] in page
+
+
+def test_chinese_readers_read_no_english_units() -> None:
+    watched = [Watched(reference=f"Subscription/{ago}", heard_at=NOW - ago) for ago in (5, 300, 9000, 900_000)]
+    page = board_page(Board(server="s", now=NOW, watched=watched), "zh")
+    assert [time for time in ("5 秒前", "5 分钟前", "2 小时前", "10 天前") if time not in page] == []
 
 
 def test_missing_event_numbers_are_shown(browser: TestClient, worklist: SqliteWorklist) -> None:
