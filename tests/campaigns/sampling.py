@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import linear_regression
 
 # So much of the time belongs to the beginning: caches fill, threads start, memory finds its shape.
-_WARM_UP = 0.25
+WARM_UP = 0.25
 # MiB an hour; what a month of it would come to is still less than a small machine has.
 _MOST_GROWTH = 1.0
 _MIB, _HOUR = 1024 * 1024, 3600
@@ -78,7 +78,7 @@ def append(path: Path, sample: Sample) -> None:
 
 def faults(samples: Sequence[Sample]) -> list[str]:
     """What grew after the beginning; nothing where all is flat."""
-    steady = samples[int(len(samples) * _WARM_UP) :]
+    steady = samples[int(len(samples) * WARM_UP) :]
     seconds, resident = [each.seconds for each in steady], [each.resident for each in steady]
     growth = linear_regression(seconds, resident).slope * _HOUR / _MIB
     first, last = steady[: len(steady) // 2], steady[len(steady) // 2 :]

@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from tests.campaigns.sampling import Sample, append, faults, sampled
+from tests.campaigns.sampling import WARM_UP, Sample, append, faults, sampled
 from tests.campaigns.telling import COUNTED, QUIET, Telling, Told
 from tests.servers.sekmet import Sekmet, sekmet
 from tests.service.living import Service, eventually, service
-from tests.service.people import VALUES, current, load, result
+from tests.service.people import VALUES, current, load, replaced, result
 
 PATIENTS = 30
 RATE = 20
@@ -87,7 +87,7 @@ class Soak:
         self._operator = requests.Session()
         self._operator.trust_env = False
         self._operator.post(f"{running.base}/operator/login", data={"token": _TOKEN}, timeout=30)
-        self._sent = 0
+        self._sent = self._changed = 0
         self.astray: Counter[tuple[int, int]] = Counter()
         self.samples: list[Sample] = []
         for name in (COUNTED, QUIET):
@@ -99,11 +99,15 @@ class Soak:
 
     def run(self, seconds: float, every: float) -> None:
         """Go on for so long, and look every so many seconds."""
-        start = time.monotonic()
+        start, due = time.monotonic(), 0.0
         while (passed := time.monotonic() - start) < seconds:
             if passed >= len(self.samples) * every:
-                self._change(len(self.samples))
+                self._tidy_up()
                 self._look(passed)
+            if passed >= due:
+                self._change()
+                # At first so often that whatever remembers what it met has met as much as it can remember.
+                due += every / 10 if passed < seconds * WARM_UP else every
             self._tell(self._telling.next())
             time.sleep(max(0, self._sent / RATE - (time.monotonic() - start)))
 
@@ -119,12 +123,18 @@ class Soak:
         if answer.status != told.status:
             self.astray[(told.status, answer.status)] += 1
 
-    def _change(self, number: int) -> None:
+    def _change(self) -> None:
         """One patient has another result."""
-        code = tuple(VALUES)[number % 2]
-        changed = result(number % PATIENTS, code, round(VALUES[code] + number % 31 / 10, 1))
+        code = tuple(VALUES)[self._changed % 2]
+        changed = result(self._changed % PATIENTS, code, round(VALUES[code] + self._changed % 31 / 10, 1))
+        self._changed += 1
         self._server.load([changed])
         self._tell(self._telling.changed(changed["id"]))
+
+    def _tidy_up(self) -> None:
+        """Take away what was replaced, or each patient's record would grow, and with it what is read of it."""
+        for reference in replaced(self._server.found("RiskAssessment?_count=200")):
+            self._server.ask("DELETE", reference)
 
     def _look(self, passed: float) -> None:
         assert self._operator.get(f"{self._running.base}/operator/", timeout=30).ok

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tests.servers.sekmet import Json, Sekmet
 
 VALUES = {"47255-5": 80.5, "38267-1": -3.7}
@@ -40,9 +42,15 @@ def load(server: Sekmet, number: int) -> None:
 def current(server: Sekmet) -> list[tuple[str, int]]:
     """Whose assessments hold on a server, neither taken back nor replaced, and on how much each rests."""
     found = server.found("RiskAssessment?_count=200")
-    replaced = {each["parent"]["reference"].partition("/_history/")[0] for each in found if "parent" in each}
+    past = replaced(found)
     return [
         (each["subject"]["reference"], len(each["basis"]))
         for each in found
-        if each["status"] != "entered-in-error" and f"RiskAssessment/{each['id']}" not in replaced
+        if each["status"] != "entered-in-error" and f"RiskAssessment/{each['id']}" not in past
     ]
+
+
+def replaced(assessments: Sequence[Json]) -> set[str]:
+    """Those that another one names as what it took the place of, and that are still there."""
+    there = {f"RiskAssessment/{each['id']}" for each in assessments}
+    return there & {each["parent"]["reference"].partition("/_history/")[0] for each in assessments if "parent" in each}

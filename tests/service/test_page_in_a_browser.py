@@ -30,9 +30,7 @@ BOARD = Board(
     server="https://fhir.a-hospital-with-a-long-name.example.org/fhir/r4/tenant-7",
     now=NOW,
     heartbeat=60,
-    faults=[
-        "/var/lib/osteo-fhir/inbox.sqlite: the disk is full; make room and start again"
-    ],
+    faults=["/var/lib/osteo-fhir/inbox.sqlite: the disk is full; make room and start again"],
     watched=[
         Watched(
             reference="Subscription/4c1d7c1e-8f0a-4f4d-9d5c-2d1f7c5a9e11",
