@@ -1,4 +1,4 @@
-"""The parts of all partitions as few whole files: one of each kind, or numbered ones where they would be too large."""
+"""What the parts wrote as few whole files: one of each kind, or numbered ones where they would be too large."""
 
 from __future__ import annotations
 
@@ -11,61 +11,60 @@ import msgspec
 _COPIED_AT_ONCE = 8 * 1024 * 1024
 
 
-class Shard(msgspec.Struct, frozen=True):
-    """One output file, and the parts that it is made of."""
+class Piece(msgspec.Struct, frozen=True):
+    """What one part wrote of one kind: so many bytes of a file."""
 
     path: Path
-    parts: tuple[Path, ...]
+    start: int
+    length: int
 
 
-def shards(target: Path, kind: str, parts: Sequence[tuple[Path, int]], *, largest: int) -> list[Shard]:
-    """Divide the parts of one kind into files: ``RiskAssessment.ndjson``, or ``RiskAssessment.0001.ndjson`` and so on.
+class Shard(msgspec.Struct, frozen=True):
+    """One output file, and the pieces that it is made of."""
+
+    path: Path
+    pieces: tuple[Piece, ...]
+
+
+def shards(target: Path, kind: str, pieces: Sequence[Piece], *, largest: int) -> list[Shard]:
+    """Divide the pieces of one kind into files: ``RiskAssessment.ndjson``, or ``RiskAssessment.0001.ndjson`` and so on.
 
     Args:
         target: The output folder.
         kind: What the files hold.
-        parts: In their order, with the size of each.
+        pieces: In their order.
         largest: The size beyond which another file is begun.
     """
-    groups = list(_grouped(parts, largest))
+    groups = list(_grouped(pieces, largest))
     if len(groups) == 1:
         return [Shard(target / f"{kind}.ndjson", groups[0])]
     return [Shard(target / f"{kind}.{number:04}.ndjson", group) for number, group in enumerate(groups, 1)]
 
 
 def assemble(shard: Shard) -> None:
-    """Make one output file of its parts, whole or not at all; then the parts go."""
-    there = [part for part in shard.parts if part.exists()]
-    if len(there) == len(shard.parts):
-        _write(shard)
-    # Else an interrupted run had written it, and was removing its parts.
-    for part in there:
-        part.unlink()
-
-
-def _write(shard: Shard) -> None:
+    """Make one output file of its pieces, whole or not at all."""
     partial = shard.path.with_name(f".{shard.path.name}.part")
     with partial.open("wb") as whole:
-        for part in shard.parts:
-            _append(part, whole.fileno())
+        for piece in shard.pieces:
+            _append(piece, whole.fileno())
         os.fsync(whole.fileno())
     partial.replace(shard.path)
 
 
-def _grouped(parts: Sequence[tuple[Path, int]], largest: int) -> Iterator[tuple[Path, ...]]:
-    group: list[Path] = []
+def _grouped(pieces: Sequence[Piece], largest: int) -> Iterator[tuple[Piece, ...]]:
+    group: list[Piece] = []
     size = 0
-    for path, length in parts:
-        if group and size + length > largest:
+    for piece in pieces:
+        if group and size + piece.length > largest:
             yield tuple(group)
             group, size = [], 0
-        group.append(path)
-        size += length
+        group.append(piece)
+        size += piece.length
     yield tuple(group)
 
 
-def _append(part: Path, whole: int) -> None:
-    with part.open("rb") as opened:
-        left = os.fstat(opened.fileno()).st_size
-        while left > 0:
-            left -= os.sendfile(whole, opened.fileno(), None, min(left, _COPIED_AT_ONCE))
+def _append(piece: Piece, whole: int) -> None:
+    with piece.path.open("rb") as opened:
+        done = 0
+        while done < piece.length:
+            done += os.sendfile(whole, opened.fileno(), piece.start + done, min(piece.length - done, _COPIED_AT_ONCE))

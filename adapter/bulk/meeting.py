@@ -7,18 +7,18 @@ where they matter, and what a replaced Patient owned goes to the one that stands
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from adapter.bulk.frames import Either, Frame, Idle, encoded, entry_of, hashed
+from adapter.bulk.frames import Frame, Idle, Item, Row, entry_of
+from adapter.bulk.layout import Layout, Stream, hashed, name_in, named_row, share_in, share_of
 from adapter.bulk.routing import callable_by
-from adapter.bulk.scanning import Layout, Stream, meant_by, order_of, put_name
+from adapter.bulk.scanning import meant_by
 from adapter.bulk.spilling import SpillWriter
 from adapter.fhir.element import Element
 from adapter.fhir.references import References, literal
 
-_OWNER_BITS = 16
 Owners = frozenset[int]
 Shared = Mapping[int, Owners]
 
@@ -44,61 +44,65 @@ class Homes(msgspec.Struct, frozen=True):
         return self.survivors.get(owner, owner)
 
     def shares(self) -> dict[int, set[int]]:
-        """By the first bits of the owners that were replaced: those of the ones that stand for them."""
+        """By the shares of the owners that were replaced: those of the ones that stand for them."""
         found: dict[int, set[int]] = {}
         for owner, survivor in self.survivors.items():
-            found.setdefault(_share(owner), set()).add(_share(survivor))
+            found.setdefault(share_of(owner), set()).add(share_of(survivor))
         return found
 
 
 def all_names(rows: Iterable[int]) -> dict[int, Owners]:
-    """Every name, with the first bits of those that call it."""
+    """Every name, with the shares of those that call it."""
     callers: dict[int, set[int]] = {}
     for row in rows:
-        callers.setdefault(row >> _OWNER_BITS, set()).add(row & (1 << _OWNER_BITS) - 1)
+        callers.setdefault(name_in(row), set()).add(share_in(row))
     return {name: frozenset(found) for name, found in callers.items()}
 
 
 def shared_names(rows: Iterable[int], homes: Mapping[int, set[int]]) -> dict[int, Owners]:
-    """The names that several owners bear or mean, each with the first bits of those owners.
+    """The names that several owners bear or mean, each with the shares of those owners.
 
     Args:
-        rows: A hashed name and the first bits of an owner each.
+        rows: A hashed name and an owner's share each.
         homes: From ``Homes.shares``.
     """
     distinct = set(rows)
-    if len({row >> _OWNER_BITS for row in distinct}) == len(distinct) and not homes:
+    if len(set(map(name_in, distinct))) == len(distinct) and not homes:
         return {}
     owners: dict[int, set[int]] = {}
     for row in distinct:
-        share = row & (1 << _OWNER_BITS) - 1
-        owners.setdefault(row >> _OWNER_BITS, set()).update({share}, homes.get(share, ()))
+        share = share_in(row)
+        owners.setdefault(name_in(row), set()).update({share}, homes.get(share, ()))
     return {name: frozenset(found) for name, found in owners.items() if len(found) > 1}
 
 
-def parts_of(owners: Owners, bits: int) -> set[int]:
-    """The partitions in which these owners are at home."""
-    return {share >> (_OWNER_BITS - bits) for share in owners}
-
-
-def send(frames: Iterable[Either], spill: SpillWriter, layout: Layout, homes: Homes, shared: Shared) -> None:
-    """Send what lies in one partition, but matters in others, to those."""
-    for frame in frames:
-        survivor = homes.of_owner(frame.owner)
-        home, stream = layout.of(survivor), Stream.IDLES if isinstance(frame, Idle) else Stream.FRAMES
-        if survivor != frame.owner and home != layout.of(frame.owner):
-            spill.add(layout.slot(stream, home), encoded(frame))
-        others = {part for key in _keys(frame) for part in parts_of(shared.get(key, frozenset()), layout.bits)}
-        visitor = encoded(as_visitor(frame)) if others else b""
+def send(items: Iterable[Item], spill: SpillWriter, layout: Layout, homes: Homes, shared: Shared) -> None:
+    """Send what lies in one part, but matters in others, to those."""
+    for item in items:
+        survivor = homes.of_owner(item.owner)
+        home = layout.of(survivor)
+        if survivor != item.owner and home != layout.of(item.owner):
+            _put(spill, layout, home, item)
+        others = {part for key in item.keys for part in layout.of_shares(shared.get(key, ()))}
         for part in sorted(others - {home}):
-            spill.add(layout.slot(stream, part), visitor)
+            _put(spill, layout, part, as_visitor(item))
+
+
+def _put(spill: SpillWriter, layout: Layout, part: int, item: Item) -> None:
+    match item:
+        case Frame():
+            spill.add(layout.slot(Stream.FRAMES, part), item, item.size)
+        case Row():
+            spill.add(layout.slot(Stream.ROWS, part), item)
+        case Idle():
+            spill.add(layout.slot(Stream.IDLES, part), item)
 
 
 def answer(frames: Iterable[Frame], spill: SpillWriter, layout: Layout, called: Shared) -> None:
     """Send each Patient to where its names may be called.
 
     Args:
-        frames: All that lie in one partition.
+        frames: All that lie in one part.
         spill: Takes the visitors, as a stream of their own.
         layout: Every name is called in its own partition.
         called: The names that are called elsewhere too.
@@ -108,10 +112,9 @@ def answer(frames: Iterable[Frame], spill: SpillWriter, layout: Layout, called: 
             continue
         names = set(callable_by(entry_of(frame, "")))
         parts = {layout.of(name) for name in names}
-        parts |= {part for name in names for part in parts_of(called.get(hashed(name), frozenset()), layout.bits)}
-        visitor = encoded(as_visitor(frame)) if parts else b""
+        parts |= {part for name in names for part in layout.of_shares(called.get(hashed(name), ()))}
         for part in sorted(parts):
-            spill.add(layout.slot(Stream.CALLED, part), visitor)
+            spill.add(layout.slot(Stream.CALLED, part), as_visitor(frame), frame.size)
 
 
 def place(
@@ -129,20 +132,15 @@ def place(
         key = references.patient(root.one("subject" if "subject" in root.json else "patient"), placed)
         stays = stays or not isinstance(key, str)
         owner = homes.get(key) or _local(key) if isinstance(key, str) else frame.owner
-        spill.add(layout.slot(Stream.FRAMES, layout.of(owner)), encoded(msgspec.structs.replace(frame, owner=owner)))
-        for name in (*frame.keys, *meant_by(frame)):
-            put_name(spill, layout, Stream.NAMES, name, owner)
+        _put(spill, layout, layout.of(owner), msgspec.structs.replace(frame, owner=owner))
+        spill.names += [named_row(name, share_of(owner)) for name in (*frame.keys, *meant_by(frame))]
     for frame in called if stays else ():
-        spill.add(layout.slot(Stream.FRAMES, layout.of(unplaced[0].owner)), encoded(frame))
+        _put(spill, layout, layout.of(unplaced[0].owner), frame)
 
 
-def as_visitor(frame: Either) -> Either:
+def as_visitor(item: Item) -> Item:
     """The same, marked as belonging elsewhere."""
-    return msgspec.structs.replace(frame, is_visitor=True)
-
-
-def _keys(frame: Either) -> Iterator[int]:
-    yield from (frame.key,) if isinstance(frame, Idle) else frame.keys
+    return msgspec.structs.replace(item, is_visitor=True)
 
 
 def _end_of(owner: str, replaced: Mapping[str, str]) -> str:
@@ -151,10 +149,6 @@ def _end_of(owner: str, replaced: Mapping[str, str]) -> str:
         owner = replaced[owner]
         seen.add(owner)
     return owner
-
-
-def _share(owner: str) -> int:
-    return order_of(owner)[0] >> (32 - _OWNER_BITS)
 
 
 def _local(key: str) -> str:

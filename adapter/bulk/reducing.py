@@ -1,23 +1,25 @@
-"""One partition's patients, each assessed from all that came in about them, in the same order in every run."""
+"""One part's patients, each assessed from all that came in about them, in the same order in every run."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from time import perf_counter
 
 import msgspec
 
-from adapter.bulk.frames import Frame, Idle, Place, entry_of, hashed
+from adapter.bulk.frames import Frame, Idle, Item, Place, Row, entry_of
 from adapter.bulk.issues import as_line
-from adapter.bulk.scanning import order_of
+from adapter.bulk.layout import hashed, order_of
+from adapter.bulk.shapes import Recalled
+from adapter.bulk.workplace import write_durably
 from adapter.clinical.assessment import Stratum
 from adapter.fhir.decoding import encode
-from adapter.fhir.entry import Entry
-from adapter.fhir.plain import plain_observations
+from adapter.fhir.entry import Entry, holding_plain
 from adapter.fhir.reading import Reading, read_entries
 from adapter.fhir.references import literal
 from adapter.fhir.releases import Release
@@ -27,14 +29,12 @@ from adapter.problems import ProblemCode, Severity
 
 UNDETERMINED = (Stratum.INDETERMINATE, Stratum.NOT_APPLICABLE)
 PROBLEMS = "problems"
-_WRITTEN = ("RiskAssessment", "Provenance", PROBLEMS)
+WRITTEN = ("RiskAssessment", "Provenance", PROBLEMS)
 _HUNDRED_PERCENT = 10_000
-# So few that what was read of the first is still at hand when the last one is.
-_TOGETHER = 64
 
 
 class Reduced(msgspec.Struct):
-    """What became of one partition.
+    """What became of one part.
 
     Attributes:
         patients, undetermined, written: How many patients, how many without a stratum, how many RiskAssessments.
@@ -45,7 +45,7 @@ class Reduced(msgspec.Struct):
         devices: The Devices that the assessments name; one, as a rule.
         refused: What was not written, since the validation found fault with it.
         validated, seconds: How many patients' resources were validated, and what that cost.
-        sizes: How many bytes of each kind were written.
+        sizes: How many bytes of each kind were written, in their order.
     """
 
     patients: int = 0
@@ -60,11 +60,11 @@ class Reduced(msgspec.Struct):
     refused: list[str] = []
     validated: int = 0
     seconds: float = 0.0
-    sizes: dict[str, int] = {}
+    sizes: list[int] = []
 
 
 class Reduction(msgspec.Struct, frozen=True):
-    """How every partition is reduced.
+    """How every part is reduced.
 
     Attributes:
         release: What the whole input was found to be.
@@ -82,50 +82,50 @@ class Reduction(msgspec.Struct, frozen=True):
     first_lines: Sequence[int]
     share: int = 0
 
-    def reduce(self, frames: Iterable[Frame], idles: Iterable[Idle], target: Callable[[str], Path]) -> Reduced:
-        """Assess the patients of one partition, and write what is to be written of them.
+    def reduce(self, items: Iterable[Item], shapes: Recalled, target: Path) -> Reduced:
+        """Assess the patients of one part, and write what is to be written of them.
 
         Args:
-            frames: The partition's entries and visitors.
-            idles: Those that say nothing.
-            target: The file for each kind of resource.
+            items: The part's entries and visitors.
+            shapes: What its rows have in common with others.
+            target: The file for all kinds of resources, one kind after the other.
         """
         reduced = Reduced()
-        reading = self._read([*frames], idles, reduced)
-        parts: dict[str, list[bytes]] = {kind: [] for kind in _WRITTEN}
-        for _, lines in sorted(self._units(reading, reduced), key=lambda unit: unit[0]):
-            for kind, data in lines:
-                parts[kind].append(data)
-        for kind, written in parts.items():
-            data = b"".join(written)
-            reduced.sizes[kind] = len(data)
-            target(kind).write_bytes(data)
+        reading = self._read(items, shapes, reduced)
+        lines: dict[str, list[bytes]] = {kind: [] for kind in WRITTEN}
+        for _, several in sorted(self._units(reading, reduced), key=itemgetter(0)):
+            for kind, data in several:
+                lines[kind].append(data)
+        written = [b"".join(lines[kind]) for kind in WRITTEN]
+        reduced.sizes = list(map(len, written))
+        write_durably(target, b"".join(written))
         return reduced
 
-    def _read(self, frames: list[Frame], idles: Iterable[Idle], reduced: Reduced) -> Reading:
-        """Read the partition as one input; of idle entries, only those that can make a difference."""
-        telling, reduced.irrelevant = _telling(frames, list(idles))
-        placed: list[Frame | Idle] = sorted([*frames, *telling], key=lambda each: each.place)
-        entries = self._entries(placed)
+    def _read(self, items: Iterable[Item], shapes: Recalled, reduced: Reduced) -> Reading:
+        """Read the part as one input; of idle entries, only those that can make a difference."""
+        telling: list[Frame | Row] = []
+        idles: list[Idle] = []
+        for item in items:
+            if isinstance(item, Idle):
+                idles.append(item)
+            else:
+                telling.append(item)
+        told, reduced.irrelevant = _telling(telling, idles)
+        placed: list[Item] = sorted([*telling, *told], key=attrgetter("place"))
         visitors = frozenset(index for index, each in enumerate(placed) if each.is_visitor)
         return read_entries(
-            entries,
+            [self._entry(each, shapes) for each in placed],
             release=self.release,
             allow_preliminary=self.options.allow_preliminary,
             visitors=visitors,
             bases=self.bases,
         )
 
-    def _entries(self, placed: Sequence[Frame | Idle]) -> list[Entry]:
-        """The entries as they came; what is plain is read several lines at a time."""
-        entries: list[Entry] = []
-        for begin in range(0, len(placed), _TOGETHER):
-            several = placed[begin : begin + _TOGETHER]
-            plain = plain_observations(
-                [each.raw if isinstance(each, Frame) and each.is_plain else b"" for each in several]
-            )
-            entries += [entry_of(each, self._at(each.place), read) for each, read in zip(several, plain, strict=True)]
-        return entries
+    def _entry(self, item: Item, shapes: Recalled) -> Entry:
+        at = self._at(item.place)
+        if isinstance(item, Row):
+            return holding_plain(at, item.plain(shapes.of(item.place.chunk, item.shape)))
+        return entry_of(item, at)
 
     def _at(self, place: Place) -> str:
         return f"{self.names[place.chunk]}:{self.first_lines[place.chunk] + place.line}"
@@ -179,16 +179,20 @@ class Reduction(msgspec.Struct, frozen=True):
         return not faults
 
 
-def _telling(frames: Sequence[Frame], idles: list[Idle]) -> tuple[list[Idle], int]:
+def _telling(items: Sequence[Frame | Row], idles: Sequence[Idle]) -> tuple[list[Idle], int]:
     """The idle entries that may replace others or be the only sign of a patient; and how many others there are.
 
-    An Observation is a sign of its patient even if we do not know what was measured; one of them says it for all.
+    An Observation is a sign of its patient even if we do not know what was measured; one of them says it for all, and
+    none of them needs to where another result does.
     """
-    counts = Counter(chain((key for frame in frames for key in frame.keys), (idle.key for idle in idles)))
+    counts = Counter(chain.from_iterable(item.keys for item in (*items, *idles)))
     # Whom a reference means may depend on an address or a deletion; then each entry has to be looked at.
-    doubtful = {key for frame in frames if frame.full_url or frame.deletes for key in frame.keys}
-    telling, seen, count = [], set(), 0
-    for idle in sorted(idles, key=lambda each: each.place):
+    doubtful = {
+        key for item in items if isinstance(item, Frame) and (item.full_url or item.deletes) for key in item.keys
+    }
+    seen = {item.subject for item in items if isinstance(item, Row) and counts[item.key] == 1 and not item.is_visitor}
+    telling, count = [], 0
+    for idle in sorted(idles, key=attrgetter("place")):
         is_first = idle.type == "Observation" and idle.subject not in seen and not idle.is_visitor
         if counts[idle.key] > 1 or is_first or (doubtful and hashed(idle.owner) in doubtful):
             telling.append(idle)

@@ -11,18 +11,20 @@ from typing import Any, Protocol
 
 import msgspec
 
-from adapter.bulk.assembling import Shard, assemble, shards
+from adapter.bulk.assembling import Piece, Shard, assemble, shards
 from adapter.bulk.export import Export, ExportFile, Packing
 from adapter.bulk.frames import frames_in
+from adapter.bulk.layout import Layout, Stream
 from adapter.bulk.lines import ranges
-from adapter.bulk.meeting import Homes, Owners, all_names, answer, parts_of, place, send, shared_names
-from adapter.bulk.reducing import PROBLEMS, Reduced, Reduction
-from adapter.bulk.scanning import Layout, Scan, Scanned, Stream
+from adapter.bulk.meeting import Homes, Owners, all_names, answer, place, send, shared_names
+from adapter.bulk.reducing import WRITTEN, Reduced, Reduction
+from adapter.bulk.scanning import Scan, Scanned
+from adapter.bulk.shapes import Recalled
 from adapter.bulk.spilling import SpillWriter, segments
 from adapter.bulk.spills import Spills
 from adapter.bulk.summing import Summary, findings_in, first_lines, summed, totals_of
 from adapter.bulk.workers import Tell, in_parallel, refused
-from adapter.bulk.workplace import Workplace
+from adapter.bulk.workplace import Workplace, sync_folder, write_durably
 from adapter.errors import ExportUnsound, OutputRefused
 from adapter.fhir.detection import Releases, decide
 from adapter.fhir.device import VERSION
@@ -34,14 +36,17 @@ from adapter.problems import Problem
 # Large enough that a range is seldom begun, small enough that two workers end at nearly the same time.
 RANGE = 32 * 1024 * 1024
 LARGEST_FILE = 1024 * 1024 * 1024
-_PARTITION = 12 * 1024 * 1024
+# How much of the memory a part of the input may have, and what is left of it when it has been scanned; it takes some
+# ten times that while it is assessed. Not divided by the number of workers, for that must not change the parts.
+_SHARE_OF_INPUT, _SHARE_OF_ENTRIES = 16, 64
 _FEWEST_BITS, _MOST_BITS = 4, 12
 # NDJSON as hospitals write it grows about so much when it is unpacked.
 _USUAL_GROWTH = 12
 _MEGABYTE = 1024 * 1024
 # What a process needs before it has read a line: Python, the knowledge, the modules.
 _AT_REST = 64 * _MEGABYTE
-KINDS = ("RiskAssessment", "Provenance", PROBLEMS)
+# How many times as much memory entries take while they are assessed as where they are set down.
+_GROWTH = 12
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +86,9 @@ class Announce(Protocol):
 
     def did(self, amount: int) -> None:
         """Say that so much more of it is done."""
+
+    def exceeds(self, size: int, memory: int) -> None:
+        """Say that what one owner has cannot be divided, and takes about so much memory, more than was allowed."""
 
 
 class Finished(msgspec.Struct, frozen=True):
@@ -133,7 +141,8 @@ class _Run:
     ) -> None:
         self._export, self._target, self._knowledge = export, target, knowledge
         self._settings, self._announce = settings, announce
-        self._layout = Layout(_bits(_unpacked_size(export.files)))
+        self._bits = _bits(_unpacked_size(export.files), settings.memory // _SHARE_OF_INPUT)
+        self._layout = Layout.even(self._bits)
         self._chunks = list(ranges(export.files, RANGE))
         self.workplace = Workplace(target)
 
@@ -163,7 +172,7 @@ class _Run:
             "as of": self._settings.as_of.isoformat(),
             "knowledge": self._knowledge.fingerprint,
             "version": VERSION,
-            "layout": [self._layout.bits, RANGE],
+            "layout": [self._bits, RANGE, self._settings.memory // _SHARE_OF_ENTRIES],
         }
 
     def _scan(self, step: str, *, has_plain: bool) -> list[tuple[Path, Scanned]]:
@@ -204,15 +213,17 @@ class _Run:
         links = [link for _, each in scanned for link in each.links]
         if any(each.unplaced for _, each in scanned):
             self._place(spills, bases)
-        homes = Homes.of(links)
+        spills.layout = self._divided(spills)
+        spills.homes = homes = Homes.of(links)
         shared = self._shared(spills, homes)
-        sending = {part for owners in shared.values() for part in parts_of(owners, self._layout.bits)}
-        sending |= {self._layout.of(owner) for owner in homes.survivors}
-        spills.homes = homes
+        sending = {part for owners in shared.values() for part in spills.layout.of_shares(owners)}
+        sending |= {spills.layout.of(owner) for owner in homes.survivors}
 
         def work(part: int, tell: Tell) -> list[int]:
             return self._spilled(
-                f"sent-{part:05}", lambda spill: send(spills.lying(part), spill, self._layout, homes, shared)
+                f"sent-{part:05}",
+                lambda spill: send(spills.lying(part), spill, spills.layout, homes, shared),
+                spills.layout,
             )
 
         self._announce.begins("bringing together", len(sending))
@@ -220,9 +231,22 @@ class _Run:
             spills.sent.append((self.workplace.path(f"sent-{part:05}"), rounds))
         spills.sent.sort()
 
+    def _divided(self, spills: Spills) -> Layout:
+        """The layout in which no part is larger than the memory allows, as far as owners can be told apart."""
+        most = self._settings.memory // _SHARE_OF_ENTRIES
+        large = [part for part, size in enumerate(spills.sizes()) if size > most]
+        if not large:
+            return self._layout
+        starts = set(self._layout.starts)
+        for _, (found, largest) in self._parallel(large, lambda part, tell: spills.divided(part, most)):
+            starts.update(found)
+            if largest > most:
+                self._announce.exceeds(largest * _GROWTH, self._settings.memory)
+        return Layout(tuple(sorted(starts)))
+
     def _place(self, spills: Spills, bases: set[str]) -> None:
         """Give to their patients what names these by identifier or URN."""
-        parts = range(self._layout.partitions)
+        parts = range(self._layout.parts)
         called = all_names(row for part in parts for row in spills.names(Stream.CALLED, part))
 
         def answering(part: int, tell: Tell) -> list[int]:
@@ -254,16 +278,16 @@ class _Run:
 
         def work(part: int, tell: Tell) -> dict[int, Owners]:
             found = shared_names(spills.names(Stream.NAMES, part), shares)
-            return {name: owners for name, owners in found.items() if len(parts_of(owners, self._layout.bits)) > 1}
+            return {name: owners for name, owners in found.items() if len(spills.layout.of_shares(owners)) > 1}
 
         found: dict[int, Owners] = {}
-        for _, shared in self._parallel(range(self._layout.partitions), work):
+        for _, shared in self._parallel(range(self._layout.parts), work):
             found |= shared
         return found
 
-    def _spilled(self, name: str, fill: Callable[[SpillWriter], None]) -> list[int]:
+    def _spilled(self, name: str, fill: Callable[[SpillWriter], None], layout: Layout | None = None) -> list[int]:
         path = self.workplace.path(name)
-        with SpillWriter(path, self._layout.slots, memory=self._share_of_memory() // 2) as spill:
+        with SpillWriter(path, layout or self._layout, memory=self._share_of_memory() // 2) as spill:
             fill(spill)
         return spill.rounds
 
@@ -279,12 +303,12 @@ class _Run:
             first_lines(self._chunks, [each for _, each in scanned]),
             self._settings.share,
         )
-        parts = range(self._layout.partitions)
+        parts = range(spills.layout.parts)
         found = {part: done for part in parts if (done := self.workplace.done(_reduced(part), Reduced))}
+        shapes = Recalled(spills.scanned, self._layout.slots - 1)
 
         def work(part: int, tell: Tell) -> Reduced:
-            frames, idles = spills.at_home(part)
-            result = reduction.reduce(frames, idles, lambda kind: self._part(kind, part))
+            result = reduction.reduce(spills.at_home(part), shapes, self._part(part))
             self.workplace.finish(_reduced(part), result)
             return result
 
@@ -294,8 +318,8 @@ class _Run:
         found |= dict(self._parallel(todo, _telling_of_each(work)))
         return [found[part] for part in parts]
 
-    def _part(self, kind: str, part: int) -> Path:
-        return self.workplace.path(f"part-{part:05}.{kind}")
+    def _part(self, part: int) -> Path:
+        return self.workplace.path(f"part-{part:05}")
 
     def _finish(
         self,
@@ -306,10 +330,12 @@ class _Run:
     ) -> Finished:
         """Put everything in its place, the summary last; then nothing temporary is left."""
         written: list[Shard] = []
-        for kind in KINDS:
-            parts = [(self._part(kind, part), each.sizes[kind]) for part, each in enumerate(reduced)]
-            written += shards(self._target, kind, parts, largest=LARGEST_FILE)
-        outdated = {path for kind in KINDS for path in self._target.glob(f"{kind}.*ndjson")}
+        for index, kind in enumerate(WRITTEN):
+            pieces = [
+                Piece(self._part(part), sum(each.sizes[:index]), each.sizes[index]) for part, each in enumerate(reduced)
+            ]
+            written += shards(self._target, kind, pieces, largest=LARGEST_FILE)
+        outdated = {path for kind in WRITTEN for path in self._target.glob(f"{kind}.*ndjson")}
         for path in outdated - {shard.path for shard in written}:
             path.unlink()
         for shard in written:
@@ -324,9 +350,8 @@ class _Run:
             "summary.json": msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n",
         }
         for name, data in extra.items():
-            partial = self._target / f".{name}.part"
-            partial.write_bytes(data)
-            partial.replace(self._target / name)
+            write_durably(self._target / name, data)
+        sync_folder(self._target)
         self.workplace.remove()
         paths = (*(shard.path for shard in written), *(self._target / name for name in extra))
         return Finished(summary, paths, sum(each.seconds for each in reduced))
@@ -361,9 +386,9 @@ def _unpacked_size(files: Sequence[ExportFile]) -> int:
     return sum(file.size if file.packing is Packing.NONE else file.size * _USUAL_GROWTH for file in files)
 
 
-def _bits(size: int) -> int:
-    """How many bits tell the partitions apart, so that each is small enough to be held in memory."""
-    return min(max((size // _PARTITION).bit_length(), _FEWEST_BITS), _MOST_BITS)
+def _bits(size: int, most: int) -> int:
+    """How many bits tell the parts apart, so that none has much more than so many bytes of input."""
+    return min(max((size // max(most, _MEGABYTE)).bit_length(), _FEWEST_BITS), _MOST_BITS)
 
 
 def _mb(size: int) -> int:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 from zlib import crc32
 
 import msgspec
 
 from adapter.bulk.export import ExportFile
-from adapter.bulk.frames import Either, Frame, Idle, Place, encoded, hashed
+from adapter.bulk.frames import Frame, Idle, Place, Row, key_of
+from adapter.bulk.layout import SHARE_BITS, Layout, Stream, hashed, named_row, share_of
 from adapter.bulk.lines import LONGEST_LINE, Range, TooLong, lines_of
 from adapter.bulk.routing import Owner, followed, own_names, owner_named, owner_of, replaced_by
+from adapter.bulk.shapes import NONE_OF_OURS, Shapes
 from adapter.bulk.spilling import SpillWriter
 from adapter.errors import ExportUnsound, InputUnreadable
 from adapter.fhir.decoding import encode
@@ -34,53 +36,13 @@ from adapter.recognition.markers import meaning_of
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # So few lines that what was read of the first is still at hand when the last one is.
 _TOGETHER = 64
-_HOMES_KEPT = 65_536
+_HOMES_KEPT = 16_384
+# Nearly every subject looks so, and then is its owner's name.
+_USUAL_SUBJECT = re.compile(r"Patient/[A-Za-z0-9.-]+")
+# About what a line takes in memory, once it is read.
+_LINE = 700
 # What others are resolved to, though nothing is read of it for its own sake.
 _LOOKED_UP = frozenset({"Specimen", "Medication", "Organization", "OperationOutcome"})
-
-
-class Stream:
-    """The kinds of items in a spill file; each has a slot for every partition.
-
-    FRAMES and IDLES lie with their owners. NAMES say which owners bear or mean a name. UNPLACED are the frames whose
-    patient only the Patients can tell; they lie with the first name they call, CALLED are the other names.
-    """
-
-    FRAMES, IDLES, NAMES, UNPLACED, CALLED = range(5)
-    COUNT = 5
-
-
-class Layout(msgspec.Struct, frozen=True):
-    """How patients are divided into partitions: by the first bits of a checksum, the same in every process."""
-
-    bits: int
-
-    @property
-    def partitions(self) -> int:
-        """How many there are."""
-        return 1 << self.bits
-
-    def of(self, owner: str) -> int:
-        """The partition of an owner."""
-        return order_of(owner)[0] >> (32 - self.bits)
-
-    def of_name(self, key: int) -> int:
-        """The share of all names that a hashed name falls into."""
-        return key >> (48 - self.bits)
-
-    def slot(self, stream: int, partition: int) -> int:
-        """Where a spill file keeps a stream's items of a partition."""
-        return stream * self.partitions + partition
-
-    @property
-    def slots(self) -> int:
-        """How many slots a spill file has."""
-        return Stream.COUNT * self.partitions
-
-
-def order_of(owner: str) -> tuple[int, str]:
-    """The place of an owner in everything that is written, however many partitions there are."""
-    return crc32(owner.encode("utf-8", "surrogatepass")), owner
 
 
 class Scanned(msgspec.Struct):
@@ -130,14 +92,14 @@ class Scan(msgspec.Struct, frozen=True):
     def scan(self, chunk: int, part: Range, target: Path, tell: Callable[[int], None]) -> Scanned:
         """Scan one range into one spill file."""
         file = self.files[part.file]
-        with SpillWriter(target, self.layout.slots, memory=self.memory) as spill:
+        with SpillWriter(target, self.layout, memory=self.memory) as spill:
             scanner = _Scanner(self, chunk, spill)
             try:
                 _scan_lines(scanner, lines_of(file, part, tell), is_start=part.start == 0)
             except ExportUnsound as error:
                 scanner.found.findings = list(error.findings)
+            scanner.end()
         scanner.found.rounds = spill.rounds
-        scanner.found.fits = scanner.all_fits()
         return scanner.found
 
 
@@ -160,14 +122,15 @@ def _scan_lines(scanner: _Scanner, batches: Iterable[Sequence[bytes | TooLong]],
         scanner.found.ends = (crc32(ends[0]), crc32(ends[1]))
 
 
-class _Home(NamedTuple):
-    """Where the entries of one patient go, worked out once: slots, and the first bits of the owner."""
+class _Home(msgspec.Struct, frozen=True, gc=False):
+    """Where the entries of one patient go, worked out once."""
 
     owner: str
-    frames: int
-    idles: int
     share: int
     is_patient: bool
+    frames: list[object]
+    rows: list[object]
+    idles: list[object]
 
 
 class _Scanner:
@@ -177,6 +140,7 @@ class _Scanner:
         self._scan, self._chunk, self._spill = scan, chunk, spill
         self._layout = scan.layout
         self._meaning = scan.knowledge.remembered(meaning_of)
+        self._shapes = Shapes(lambda common: self._meaning(common.test) is not None)
         self.found = Scanned()
         self.fits: Counter[frozenset[Release]] = Counter()
         # Plain Observations without and with an interpretation, which tells the release.
@@ -189,49 +153,73 @@ class _Scanner:
         plain = plain_observations(read) if self._scan.has_plain else [None] * len(read)
         for line, each in zip(lines, plain, strict=True):
             self.found.lines += 1
-            if isinstance(line, TooLong):
-                sizes = {"number": str(line.length), "limit": str(LONGEST_LINE)}
-                self.broken("the line has {number} bytes, more than the {limit} that are read", sizes)
-            elif each is not None:
+            if each is None:
+                self._take_line(line)
+                continue
+            home = self._homes.get(each.subject) or self._home_of(each.subject)
+            if home.is_patient:
+                self._take_plain(each, home)
+            else:
                 self.found.resources += 1
-                self._take_plain(each, line)
-            elif line:
-                self.found.resources += 1
-                for number, entry in enumerate(of_line(line, "", carefully=not self._scan.has_plain)):
-                    self._take_entry(entry, line, number)
+                self._take_entry(holding_plain("", each), bytes(each.raw), 0)
+        self._spill.weigh(_LINE * len(lines))
 
-    def _take_plain(self, plain: PlainObservation, line: bytes) -> None:
+    def _take_line(self, line: bytes | TooLong) -> None:
+        """Send on what the careful lane makes of a line."""
+        if isinstance(line, TooLong):
+            sizes = {"number": str(line.length), "limit": str(LONGEST_LINE)}
+            self.broken("the line has {number} bytes, more than the {limit} that are read", sizes)
+        elif line:
+            self.found.resources += 1
+            for number, entry in enumerate(of_line(line, "", carefully=not self._scan.has_plain)):
+                self._take_entry(entry, line, number)
+
+    def _take_plain(self, plain: PlainObservation, home: _Home) -> None:
         """Send on what most lines are: an Observation of a patient who is named by a reference."""
-        home = self._homes.get(plain.subject) or self._home_of(plain.subject)
-        if not home.is_patient:
-            self._take_entry(holding_plain("", plain), line, 0)
-            return
-        self.found.entries += 1
+        shape = self._shapes.of(plain)
         self._plain[bool(plain.common.interpretation)] += 1
         place, key = Place(self._chunk, self.found.lines), hashed(f"Observation/{plain.id}")
-        add = self._spill.add
-        if self._meaning(plain.common.test) is None:
+        self._spill.names.append(key << SHARE_BITS | home.share)
+        if shape is None:
+            raw = bytes(plain.raw)
+            home.frames.append(Frame(home.owner, place, (key,), raw, is_plain=True))
+            self._spill.weigh(len(raw))
+        elif shape is NONE_OF_OURS:
             self.found.idle += 1
-            idle = Idle(
-                home.owner, place, "Observation", plain.id, plain.version, plain.last_updated, plain.subject
-            )  # fmt: skip
-            add(home.idles, encoded(idle))
+            home.idles.append(
+                Idle(home.owner, place, key, "Observation", plain.id, plain.version, plain.last_updated, plain.subject)
+            )
         else:
-            add(home.frames, encoded(Frame(home.owner, place, (key,), line, is_plain=True)))
-        add(self._layout.slot(Stream.NAMES, self._layout.of_name(key)), name_row(key, home.share))
+            row = Row(
+                place, key, shape, plain.id, plain.version, plain.subject, plain.number, plain.effective.text,
+                plain.issued, plain.last_updated, plain.identifiers,
+            )  # fmt: skip
+            home.rows.append(row)
 
     def _home_of(self, reference: str) -> _Home:
         """Where a patient's entries go; what was found out is kept for the patient's next lines."""
-        owner = owner_named(reference)
-        part, share = self._layout.of(owner.name), order_of(owner.name)[0] >> 16
-        frames, idles = (self._layout.slot(stream, part) for stream in (Stream.FRAMES, Stream.IDLES))
-        home = _Home(owner.name, frames, idles, share, owner.type == "Patient" and not owner.wanted)
-        if reference.startswith("http") and len(self.found.bases) < 2:
-            self.found.bases |= {reference[: -len(owner.name) - 1]} if home.is_patient else set()
+        if _USUAL_SUBJECT.fullmatch(reference):
+            owner, is_patient = reference, True
+        else:
+            named = owner_named(reference)
+            owner, is_patient = named.name, named.type == "Patient" and not named.wanted
+        if is_patient and reference.startswith("http") and len(self.found.bases) < 2:
+            self.found.bases.add(reference[: -len(owner) - 1])
+        share = share_of(owner)
+        part, slots = self._layout.of_share(share), self._spill.slots
         if len(self._homes) >= _HOMES_KEPT:
             self._homes.clear()
-        self._homes[reference] = home
+        home = self._homes[reference] = _Home(
+            owner, share, is_patient, *(slots[self._layout.slot(each, part)] for each in Stream.ENTRIES)
+        )
         return home
+
+    def end(self) -> None:
+        """Set down what concerns no part, and sum up."""
+        self._spill.slots[-1] += self._shapes.examples.items()
+        self.found.fits = self.all_fits()
+        self.found.resources += sum(self._plain)
+        self.found.entries += sum(self._plain)
 
     def _take_entry(self, entry: Entry, line: bytes, number: int) -> None:
         self.found.entries += 1
@@ -278,24 +266,26 @@ class _Scanner:
         place = Place(self._chunk, self.found.lines, number)
         owner = owner_of(entry, f"{self._chunk}:{self.found.lines}:{number}")
         idle = self._idle(entry, owner, place)
-        keys = tuple(hashed(name) for name in own_names(entry)) if idle is None else (idle.key,)
         if idle is not None:
             self.found.idle += 1
-            self._put(Stream.IDLES, owner.name, idle)
-            self._name(Stream.NAMES, keys, owner.name)
+            self._spill.add(self._layout.slot(Stream.IDLES, self._layout.of(owner.name)), idle)
+            self._name(idle.keys, owner.name)
             return
-        raw = _raw(entry, line)
+        keys = tuple(hashed(name) for name in own_names(entry))
         frame = Frame(
-            owner.name, place, keys, raw, entry.plain is not None, entry.where, entry.full_url, entry.bundle,
-            entry.bundle_type, entry.deletes, entry.deleted_at, entry.problem,
+            owner.name, place, keys, _raw(entry, line), entry.plain is not None, entry.where, entry.full_url,
+            entry.bundle, entry.bundle_type, entry.deletes, entry.deleted_at, entry.problem,
         )  # fmt: skip
-        self._name(Stream.CALLED, map(hashed, owner.wanted[1:]), owner.name)
+        stream = Stream.FRAMES
         if owner.wanted:
             self.found.unplaced += 1
-            self._put(Stream.UNPLACED, owner.name, frame)
-            return
-        self._put(Stream.FRAMES, owner.name, frame)
-        self._name(Stream.NAMES, [*keys, *meant_by(frame)], owner.name)
+            stream = Stream.UNPLACED
+            for key in map(hashed, owner.wanted[1:]):
+                slot = self._layout.slot(Stream.CALLED, self._layout.of_name(key))
+                self._spill.add(slot, named_row(key, share_of(owner.name)))
+        else:
+            self._name([*keys, *meant_by(frame)], owner.name)
+        self._spill.add(self._layout.slot(stream, self._layout.of(owner.name)), frame, frame.size)
 
     def _idle(self, entry: Entry, owner: Owner, place: Place) -> Idle | None:
         """The entry as an idle one, if it is sure that it says nothing to us."""
@@ -305,30 +295,20 @@ class _Scanner:
             if owner.type != "Patient" or self._meaning(entry.plain.common.test) is not None:
                 return None
             return Idle(
-                owner.name, place, "Observation", entry.id, entry.version, entry.plain.last_updated, owner.reference
-            )
+                owner.name, place, key_of("Observation", entry.id), "Observation", entry.id, entry.version,
+                entry.plain.last_updated, owner.reference,
+            )  # fmt: skip
         if not _is_passed_over(entry):
             return None
         updated = text_at(object_at(entry.resource or {}, "meta"), "lastUpdated")
-        withdrawn = is_withdrawn(entry)
-        return Idle(owner.name, place, entry.type, entry.id, entry.version, updated, owner.reference, withdrawn)
+        return Idle(
+            owner.name, place, key_of(entry.type, entry.id), entry.type, entry.id, entry.version, updated,
+            owner.reference, is_withdrawn(entry),
+        )  # fmt: skip
 
-    def _put(self, stream: int, owner: str, item: Either) -> None:
-        self._spill.add(self._layout.slot(stream, self._layout.of(owner)), encoded(item))
-
-    def _name(self, stream: int, keys: Iterable[int], owner: str) -> None:
-        for key in keys:
-            put_name(self._spill, self._layout, stream, key, owner)
-
-
-def put_name(spill: SpillWriter, layout: Layout, stream: int, key: int, owner: str) -> None:
-    """Set down that an owner has, or means, an entry of this name."""
-    spill.add(layout.slot(stream, layout.of_name(key)), name_row(key, order_of(owner)[0] >> 16))
-
-
-def name_row(key: int, share: int) -> bytes:
-    """A hashed name and the first bits of an owner, as MessagePack."""
-    return b"\xcf" + (key << 16 | share).to_bytes(8, "big")
+    def _name(self, keys: Iterable[int], owner: str) -> None:
+        share = share_of(owner)
+        self._spill.names += [named_row(key, share) for key in keys]
 
 
 def meant_by(frame: Frame) -> Iterator[int]:

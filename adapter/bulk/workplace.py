@@ -70,10 +70,8 @@ class Workplace:
         return msgspec.json.decode(path.read_bytes(), type=type_) if path.exists() else None
 
     def finish(self, name: str, note: object) -> None:
-        """Note that a step is finished, in one step itself."""
-        partial = self.path(f"{name}.{os.getpid()}.part")
-        partial.write_bytes(msgspec.json.encode(note))
-        partial.replace(self.path(name))
+        """Note that a step is finished, in one step itself, so that it is known even after a power cut."""
+        write_durably(self.path(name), msgspec.json.encode(note))
 
     def close(self) -> None:
         """Let another run have the folder."""
@@ -102,3 +100,23 @@ class Workplace:
                 time.sleep(0.1)
             else:
                 return
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all; once this returns, a power cut does not take it back."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names of the files in a folder as lasting as what they hold."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

@@ -152,6 +152,13 @@ class Progress:
             self._told = now
             self._say(f"\r{self._line(now)}\x1b[K", nl=False)
 
+    def exceeds(self, size: int, memory: int) -> None:
+        """Name what cannot be divided; it is assessed all the same."""
+        self._say(
+            f"note: one patient's entries cannot be divided and may take about {_mb(size)} MB, more than "
+            f"--memory allows ({_mb(memory)} MB)"
+        )
+
     def ends(self) -> None:
         """Close the line of the last step."""
         if self._step and self._amount:

@@ -31,6 +31,9 @@ class Silence:
     def did(self, amount: int) -> None:
         """Nobody asks."""
 
+    def exceeds(self, size: int, memory: int) -> None:
+        """Nobody asks."""
+
 
 class Said(NamedTuple):
     """What a door says of all patients: resources as sorted lines, and how often each problem was met."""

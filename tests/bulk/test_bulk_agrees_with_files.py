@@ -4,18 +4,76 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from tests.bulk.building import converted, laid_out, said_by_bulk, said_by_files
+from adapter.bulk import shapes
+from adapter.bulk.export import export_at
+from adapter.bulk.layout import Layout
+from adapter.bulk.running import convert_export
+from tests.bulk.building import SMALL, Silence, converted, laid_out, said_by_bulk, said_by_files
 from tests.bulk.populations import hospital
+from tests.recognition.building import knowledge
 
-# What real systems send stands beside the checkout; it is not part of the product.
-_DATA = Path(__file__).parents[3] / "shared/data"
+_TINY = msgspec.structs.replace(SMALL, memory=512 * 1024)
+
+
+class Listening(Silence):
+    """Keeps what is said of owners who cannot be divided."""
+
+    def __init__(self) -> None:
+        self.told: list[int] = []
+
+    def exceeds(self, size: int, memory: int) -> None:
+        """Keep it."""
+        self.told.append(size)
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_generated_hospital_is_assessed_alike(seed: int, tmp_path: Path) -> None:
     folder = laid_out(tmp_path / "in", hospital(seed))
+
+    finished = converted(folder, tmp_path / "out")
+
+    assert said_by_bulk(tmp_path / "out", finished) == said_by_files(folder)
+
+
+@pytest.mark.parametrize("seed", [2, 5])
+def test_parts_too_large_for_the_memory_are_divided_and_assessed_alike(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = laid_out(tmp_path / "in", hospital(seed, patients=40))
+    parts: set[int] = set()
+    of_share = Layout.of_share
+
+    def counting(layout: Layout, share: int) -> int:
+        parts.add(layout.parts)
+        return of_share(layout, share)
+
+    monkeypatch.setattr(Layout, "of_share", counting)
+
+    finished = converted(folder, tmp_path / "out", _TINY)
+
+    assert max(parts) > min(parts) == 16
+    assert said_by_bulk(tmp_path / "out", finished) == said_by_files(folder)
+
+
+def test_a_patient_too_large_for_the_memory_is_named_and_assessed(tmp_path: Path) -> None:
+    folder = laid_out(tmp_path / "in", hospital(1, patients=1))
+    listening, small = Listening(), msgspec.structs.replace(_TINY, memory=64 * 1024)
+
+    finished = convert_export(export_at(folder), tmp_path / "out", knowledge(), small, listening)
+
+    assert listening.told
+    assert said_by_bulk(tmp_path / "out", finished) == said_by_files(folder)
+
+
+@pytest.mark.parametrize("most", [0, 3])
+def test_results_that_have_little_in_common_are_assessed_alike(
+    most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shapes, "_MOST", most)
+    folder = laid_out(tmp_path / "in", hospital(4))
 
     finished = converted(folder, tmp_path / "out")
 

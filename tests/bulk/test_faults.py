@@ -200,6 +200,26 @@ def test_a_full_disk_is_said_in_one_line_and_can_be_gone_on_after(
     assert written(tmp_path / "out", "RiskAssessment")
 
 
+def test_what_the_disk_did_not_take_is_never_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = laid_out(tmp_path / "in", hospital(1, patients=4))
+    whole, synced = os.fsync, []
+
+    def failing(handle: int) -> None:
+        synced.append(handle)
+        if len(synced) > 9:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        whole(handle)
+
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(OutputRefused, match="go on with --resume"):
+        converted(folder, tmp_path / "out")
+    assert not list((tmp_path / "out").glob("*.ndjson"))
+    monkeypatch.setattr(os, "fsync", whole)
+    converted(folder, tmp_path / "out", msgspec.structs.replace(SMALL, resume=True))
+    converted(folder, tmp_path / "whole")
+    assert written(tmp_path / "out", "RiskAssessment") == written(tmp_path / "whole", "RiskAssessment") != []
+
+
 def test_the_disk_that_is_needed_is_checked_before_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from adapter.bulk import running
 
