@@ -126,7 +126,10 @@ def assess_patient(
     )
     assessment = assess(gathered.profile, knowledge, with_qfracture=options.with_qfracture)
     set_aside = _not_used(assessment, [*understood.problems, *gathered.set_aside])
-    cautions = [problem for problem in understood.problems if problem.used]
+    cautions = _of_used(understood.cautions, assessment)
+    # What the engines refused (a sample not fasting, scores that contradict each other) was not used either.
+    set_aside += [problem for problem in assessment.cautions if not problem.used]
+    cautions += [problem for problem in assessment.cautions if problem.used]
     resources = write(
         assessment,
         knowledge,
@@ -135,9 +138,6 @@ def assess_patient(
         set_aside=[*set_aside, *cautions],
         label_as_ai=options.label_as_ai,
     )
-    # What the engines refused (a sample not fasting, scores that contradict each other) was not used either.
-    set_aside += [problem for problem in assessment.cautions if not problem.used]
-    cautions += [problem for problem in assessment.cautions if problem.used]
     irrelevant = tuple(sorted(understood.irrelevant))
     history = gathered.profile.history
     return PatientOutcome(assessment, tuple(set_aside), tuple(cautions), irrelevant, tuple(resources), history)
@@ -170,6 +170,7 @@ class _Understood(msgspec.Struct):
     results: list[MarkerResult] = []
     factors: list[RiskFactor] = []
     problems: list[Problem] = []
+    cautions: list[SetAside] = []
     irrelevant: set[str] = set()
 
     def take(self, item: MarkerResult | RiskFactor | Problem | None) -> None:
@@ -198,9 +199,8 @@ def _understand(record: PatientRecord, knowledge: Knowledge, options: Recognitio
         for item in several:
             understood.take(item)
     understood.irrelevant = (silent - spoken_for) | record.irrelevant
-    # Of an irrelevant entry there is no caution: a caution says that something was used.
-    told = [each for each in record.set_aside if not each.problem.used or each.entry not in understood.irrelevant]
-    understood.problems[:0] = [aside.problem for aside in told]
+    understood.problems[:0] = [aside.problem for aside in record.set_aside if not aside.problem.used]
+    understood.cautions = [aside for aside in record.set_aside if aside.problem.used]
     return understood
 
 
@@ -227,7 +227,17 @@ def _one_result(
     return meaning.of(result)
 
 
+def _of_used(cautions: Sequence[SetAside], assessment: Assessment) -> list[Problem]:
+    """The cautions about entries that the assessment rests on: a caution says that something was used."""
+    if not cautions:
+        return []
+    entries = {assessment.patient.where}
+    for evidence in assessment.evidence:
+        entries.add(evidence.result.where if isinstance(evidence.result, Patient) else evidence.result.entry)
+    return [aside.problem for aside in cautions if aside.entry in entries]
+
+
 def _not_used(assessment: Assessment, problems: Sequence[Problem]) -> list[Problem]:
     """Drop what the assessment used after all: an older result set aside as superseded may be a baseline."""
     used = {evidence.result.where for evidence in assessment.evidence}
-    return [problem for problem in problems if not problem.used and problem.where not in used]
+    return [problem for problem in problems if problem.where not in used]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from adapter.fhir.reading import Source
     from adapter.fhir.releases import Release
     from adapter.knowledge.model import Knowledge
     from adapter.pipeline import Options, Outcome
@@ -77,10 +78,8 @@ def assessed(inputs: tuple[str, ...], chosen: dict[str, Any]) -> tuple[list[str]
 
     names = finding.found(inputs)
     knowledge = knowledge_of(chosen)
-    with _progress(names) as shown:
-        outcome = assess_sources(
-            finding.read_all(shown), knowledge, as_of=as_of_day(chosen["as_of"]), options=options_of(chosen)
-        )
+    with _progress(finding.read_all(names), len(names)) as sources:
+        outcome = assess_sources(sources, knowledge, as_of=as_of_day(chosen["as_of"]), options=options_of(chosen))
     return names, outcome, knowledge
 
 
@@ -134,6 +133,7 @@ def as_of_day(text: str | None) -> datetime:
     return end_of_day(day)
 
 
-def _progress(names: list[str]) -> AbstractContextManager[Iterable[str]]:
+def _progress(sources: Iterator[Source], count: int) -> AbstractContextManager[Iterable[Source]]:
     """A progress bar over the files on a terminal; silent elsewhere."""
-    return click.progressbar(names, label="Reading", file=sys.stderr, hidden=len(names) < 2 or not sys.stderr.isatty())
+    hidden = count < 2 or not sys.stderr.isatty()
+    return click.progressbar(sources, length=count, label="Reading", file=sys.stderr, hidden=hidden)

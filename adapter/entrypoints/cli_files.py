@@ -17,7 +17,9 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("--json", "as_json", is_flag=True, help="JSON for programs instead of a page for people.")
-@click.option("--html", type=_FILE, help="Write a page with pictures to this file instead, for a browser.")
+@click.option(
+    "--html", type=_FILE, help="Write a page with pictures to this file (- for standard output) instead, for a browser."
+)
 @FORCE
 @assessing
 def explain(inputs: tuple[str, ...], as_json: bool, html: Path | None, force: bool, **options: Any) -> None:
@@ -34,14 +36,16 @@ def explain(inputs: tuple[str, ...], as_json: bool, html: Path | None, force: bo
     if as_json and html is not None:
         raise click.UsageError("--json and --html are two answers; ask for one of them")
     with door():
-        if html is not None:
+        is_file = html is not None and str(html) != "-"
+        if html is not None and is_file:
             outputs.refuse_existing([html], force=force)
         _, outcome, knowledge = assessed(inputs, options)
         if html is not None:
             from adapter.report.page import report
 
-            outputs.write_files({html: report(outcome, knowledge, language=options["language"])}, force=force)
-            click.echo(f"{html}: {len(outcome.patients)} patients", err=True)
+            page = report(outcome, knowledge, language=options["language"])
+            outputs.write_files({html: page}, force=force) if is_file else sys.stdout.buffer.write(page)
+            click.echo(f"{html}: {converting.several(len(outcome.patients), 'patient', 'patients')}", err=True)
         elif as_json:
             sys.stdout.buffer.write(explaining.as_json(outcome, knowledge))
         else:
@@ -79,7 +83,10 @@ def coverage(
     from adapter.entrypoints import inputs as finding
     from adapter.mapping_files import load_knowledge
 
+    if str(concept_map) == "-":
+        raise click.UsageError("--concept-map - would mix with the report on standard output; name a file")
     with door():
+        outputs.refuse_existing([concept_map] if concept_map else [], force=force)
         knowledge = load_knowledge(overlays)
         sources = finding.read_all(finding.found(inputs))
         report = covering.cover(sources, knowledge, release=release_of(release))

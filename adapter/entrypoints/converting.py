@@ -97,9 +97,10 @@ def summary(outcome: Outcome, plan: Plan, *, dry_run: bool) -> str:
     problems = Counter(problem.code.value for problem in outcome.problems)
     verb = "would be written" if dry_run else "written"
     count = len(outcome.patients)
+    entries = several(outcome.entries, "entry", "entries")
     lines = [
-        f"{count} {'patient' if count == 1 else 'patients'}: {count - undetermined} assessed, "
-        f"{undetermined} undetermined; {plan.written} {verb}; {outcome.entries} entries read as {outcome.release.name}",
+        f"{several(count, 'patient', 'patients')}: {count - undetermined} assessed, {undetermined} undetermined; "
+        f"{plan.written} {verb}; {entries} read as {outcome.release.name}",
         _counted("set aside", reasons),
         _counted("problems", problems),
     ]
@@ -107,6 +108,11 @@ def summary(outcome: Outcome, plan: Plan, *, dry_run: bool) -> str:
     if len(outcome.problems) > 20:
         lines.append(f"  … and {len(outcome.problems) - 20} more; see `osteo-fhir explain --json`")
     return "\n".join(line for line in lines if line)
+
+
+def several(count: int, one: str, many: str) -> str:
+    """A number of things, in words: 1 patient, 2 patients."""
+    return f"{count} {one if count == 1 else many}"
 
 
 def _counted(title: str, reasons: Counter[str]) -> str:

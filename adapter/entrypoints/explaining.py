@@ -34,7 +34,7 @@ def page(outcome: Outcome, knowledge: Knowledge, *, language: str) -> str:
     teller = Teller(knowledge, language)
     parts = [_patient_page(patient, teller) for patient in outcome.patients]
     if outcome.problems:
-        told = [teller.colon.join(filter(None, (p.where, teller.problem(p)))) for p in outcome.problems]
+        told = [teller.told(problem) for problem in outcome.problems]
         parts.append("\n".join(_listed("page.problems", told, teller)))
     return "\n\n".join(parts)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import glob
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from adapter.errors import InputUnreadable, SettingsInvalid
@@ -26,15 +27,25 @@ def found(inputs: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def read_all(names: Iterable[str]) -> Iterator[Source]:
+def read_all(names: Sequence[str]) -> Iterator[Source]:
     """The bytes of each file, one after the other."""
-    for name in names:
-        yield Source(display_name(name), _bytes_of(name))
+    for name, displayed in zip(names, display_names(names), strict=True):
+        yield Source(displayed, _bytes_of(name))
 
 
-def display_name(name: str) -> str:
-    """How a file is called in problems: its name without the folder it lies in."""
-    return "standard-input" if name == STANDARD_INPUT else Path(name).name
+def display_names(names: Sequence[str]) -> list[str]:
+    """How the files are called in problems: by their names, and by as many folders as tell those of one name apart."""
+    counts = Counter(Path(name).name for name in names)
+    alike = [os.path.dirname(os.path.abspath(name)) for name in names if counts[Path(name).name] > 1]
+    common = os.path.commonpath(alike) if alike else ""
+    return [
+        "standard-input"
+        if name == STANDARD_INPUT
+        else Path(name).name
+        if counts[Path(name).name] == 1
+        else Path(os.path.relpath(name, common)).as_posix()
+        for name in names
+    ]
 
 
 def is_ndjson(name: str) -> bool:

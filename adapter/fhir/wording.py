@@ -22,6 +22,7 @@ _NOTHING: Mapping[str, str] = {}
 # The values of a finding that are lists of the engines' own names.
 _NAMING = frozenset({"inputs", "triggers", "markers", "changes"})
 _NAME = re.compile("[a-z][a-z-]+")
+_NAMED_AT_MOST = 10
 _AT_A_SITE = frozenset({"left", "right", "fracture"})
 _BRACKETS = re.compile(r" \(([^()]*)\)")
 # XML 1.0 has no place for these, not even escaped (w3.org/TR/xml/#charsets); FHIR's string has none either.
@@ -102,6 +103,10 @@ class Teller:
         except (KeyError, IndexError, ValueError, AttributeError):
             return f"⟦{key} {'; '.join(f'{name}={value}' for name, value in values.items())}⟧"
 
+    def told(self, problem: Problem) -> str:
+        """Where, what and what was done, in one line for people."""
+        return self.colon.join(filter(None, (problem.where, self.problem(problem))))
+
     def problem(self, problem: Problem) -> str:
         """What was found and what was done about it, in this language."""
         sentences, sentence = self._sentences, problem.sentence
@@ -132,7 +137,7 @@ class Teller:
     def account(self, assessment: Assessment, problems: Sequence[Problem]) -> Account:
         """The whole assessment in words; problems are what was set aside and what was used with a caution."""
         alerts, grounds, plan, remarks = self._findings(assessment)
-        cautions = [*assessment.cautions, *[problem for problem in problems if problem.used]]
+        cautions = [problem for problem in problems if problem.used]
         set_aside = [problem for problem in problems if not problem.used]
         named = self.knowledge
         rules = {"name": named.name, "version": named.version, "fingerprint": named.fingerprint}
@@ -304,8 +309,11 @@ class Teller:
         )
 
     def _resources(self, resources: set[str]) -> str:
-        names = self.comma.join(sorted(resources - {""}))
-        return self._in_brackets(names) if names else ""
+        """The resources in brackets; of very many the first, and how many more: ``explain --json`` names them all."""
+        names = sorted(resources - {""})
+        if len(names) > _NAMED_AT_MOST:
+            names[_NAMED_AT_MOST:] = [self.say("page.more", {"number": str(len(names) - _NAMED_AT_MOST)})]
+        return self._in_brackets(self.comma.join(names)) if names else ""
 
 
 def plain(text: str) -> str:

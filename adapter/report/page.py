@@ -57,7 +57,7 @@ def report(outcome: Outcome, knowledge: Knowledge, *, language: str) -> bytes:
     teller = knowledge.remembered(teller_of)(language)
     title = _text(teller.say("page.title"))
     body = "".join(_patient(patient, teller) for patient in outcome.patients)
-    told = "".join(f"<li>{_text(problem.told())}</li>" for problem in outcome.problems)
+    told = "".join(f"<li>{_text(teller.told(problem))}</li>" for problem in outcome.problems)
     problems = f"<h2>{_text(teller.say('page.problems'))}</h2><ul>{told}</ul>" if told else ""
     return (
         f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
@@ -121,7 +121,9 @@ def _courses(courses: Iterable[Course], teller: Teller) -> str:
 def _course(course: Course, teller: Teller) -> str:
     newest = course.results[-1][1]
     begun = [teller.say(f"factor.{kind}") for _, kind in course.begins]
-    values = "; ".join(f"{day.isoformat()} {each.digits} {each.received_unit}".strip() for day, each in course.results)
+    values = teller.semicolon.join(
+        f"{day.isoformat()} {each.digits} {each.received_unit}".strip() for day, each in course.results
+    )
     name = teller.marker_name(newest)
     caption = name if newest.unit == NO_UNIT else f"{name}, {newest.unit}"
     return (

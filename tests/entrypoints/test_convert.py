@@ -111,6 +111,18 @@ def test_folders_are_walked_and_patterns_are_followed(
     assert (result.exit_code, types(result.stdout_bytes)) == (0, TRANSACTION)
 
 
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    for folder in ("ward", "clinic/east"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "a.json").write_bytes(b"{")
+    (tmp_path / "b.json").write_bytes(b"{")
+
+    result = run("convert", tmp_path, *AS_OF)
+
+    told = [line.split(":")[0].strip() for line in result.stderr.splitlines() if "no JSON" in line]
+    assert sorted(told) == ["b.json", "clinic/east/a.json", "ward/a.json"]
+
+
 def test_a_file_that_is_named_twice_is_read_once(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.json", LOW)
 

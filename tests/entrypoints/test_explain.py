@@ -121,3 +121,33 @@ def test_risk_factors_and_the_patient_are_among_what_was_used(tmp_path: Path) ->
     assert used["patient"]["value"] == "female"
     assert (used["fracture"]["value"], used["fracture"]["effective"]) == ("yes", "2011")
     assert (used["falls"]["value"], used["falls"]["amount"], used["falls"]["effective"]) == ("no", "0", None)
+
+
+def test_a_caution_does_not_outlive_the_result_it_warned_of(tmp_path: Path) -> None:
+    faulty = [{"low": "ninety"}]
+    old = measured("old", "ctx", "500", effectiveDateTime="2026-03-02", referenceRange=faulty)
+    new = measured("new", "ctx", "812", referenceRange=faulty)
+    bundle = saved(tmp_path / "a.json", [*LOW[:-1], old, new])
+
+    told = explained(bundle)
+
+    assert [problem["resource"] for problem in told["cautions"]] == ["Observation/new"]
+    assert [problem["resource"] for problem in told["set_aside"]] == ["Observation/old"]
+
+
+def test_what_an_engine_refused_is_told_once_among_what_was_set_aside(tmp_path: Path) -> None:
+    answer = observation("fasting", "49541-6", None, valueCodeableConcept=coded("http://loinc.org", "LA32-8"))
+    page = run("explain", saved(tmp_path / "a.json", [*LOW, answer]), *AS_OF).stdout
+
+    assert page.count("the sample was not taken fasting") == 1
+    assert "[not-fasting] the sample was not taken fasting" in page
+
+
+@pytest.mark.parametrize("option", [("explain", "--html"), ("coverage", "--concept-map")])
+def test_a_page_may_go_to_standard_output_and_a_second_file_may_not(tmp_path: Path, option: tuple[str, str]) -> None:
+    command, name = option
+
+    result = run(command, saved(tmp_path / "a.json", LOW), name, "-")
+
+    assert result.exit_code == (2 if command == "coverage" else 0)
+    assert result.stdout.startswith("<!doctype html>") is (command == "explain")

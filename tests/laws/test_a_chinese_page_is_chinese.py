@@ -80,12 +80,18 @@ def test_no_english_sentence_remains_on_a_chinese_page(folder: Path, knowledge: 
         *expected.get("args", []),
     ]
     pages = [CliRunner().invoke(main, [command, *arguments]).stdout for command in ("explain", "convert")]
+    drawn = CliRunner().invoke(main, ["explain", "--html", "-", *arguments]).stdout
     written = [text for line in pages[1].splitlines() for text in texts_of(json.loads(line))]
     assert pages[0]
     assert knowledge.qfracture is not None
     # The licence of QFracture demands its own words.
-    told = "\n".join((pages[0], *written)).replace(knowledge.qfracture.disclaimer, "")
+    told = "\n".join((pages[0], *written, *shown_in(drawn))).replace(knowledge.qfracture.disclaimer, "")
     assert ENGLISH.findall(told) == []
+
+
+def shown_in(page: str) -> list[str]:
+    """The words of a page of HTML."""
+    return re.sub("<style>.*?</style>|<[^>]+>", "\n", page, flags=re.DOTALL).splitlines()
 
 
 def texts_of(written: object) -> Iterator[str]:

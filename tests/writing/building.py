@@ -186,4 +186,6 @@ def written(
     set_aside: tuple[Problem, ...] = SET_ASIDE,
 ) -> list[dict[str, Any]]:
     """What the writer makes of an assessment, the typical one unless told otherwise."""
-    return write(of or assessment(), knowledge, release=release, language=language, set_aside=set_aside)
+    assessed = of or assessment()
+    told = (*set_aside, *assessed.cautions)
+    return write(assessed, knowledge, release=release, language=language, set_aside=told)

@@ -115,6 +115,20 @@ def test_the_same_reason_is_told_once_for_all_its_results(knowledge: Knowledge) 
     assert any("(Observation/1, Observation/2)" in note["text"] for note in notes)
 
 
+@pytest.mark.parametrize(("language", "more"), [("en", ", and 4 more)"), ("zh", "，另有 4 项）")])
+def test_of_very_many_results_the_first_are_named_and_the_others_counted(
+    knowledge: Knowledge, language: str, more: str
+) -> None:
+    old = [Problem(ProblemCode.TOO_OLD, "", "old", resource=f"Observation/{number:02}") for number in range(14)]
+
+    notes = written(knowledge, language=language, set_aside=tuple(old))[0]["note"]
+
+    told = next(note["text"] for note in notes if "Observation/00" in note["text"])
+    assert "Observation/09" in told
+    assert "Observation/10" not in told
+    assert more in told
+
+
 def test_a_patient_without_age_or_sex_is_no_obstacle(knowledge: Knowledge) -> None:
     unknown = PATIENT.__class__(key="x", reference="Patient/x")
     assert "⟦" not in page(knowledge, patient=unknown, age=None, evidence=(Evidence(result=unknown),))
