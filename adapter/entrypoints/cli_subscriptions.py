@@ -105,7 +105,7 @@ def _prepared(options: dict[str, Any], *, content: str = "id-only") -> tuple[Fhi
         criteria=criteria or ("" if topic else _known_results(settings)),
         topic=topic,
         content=content,
-        header=_header(settings),
+        header=header_of(settings),
         heartbeat=settings.heartbeat_seconds,
     )
     return server, release, wanted
@@ -119,12 +119,12 @@ def _known_results(settings: Settings) -> str:
     return f"Observation?code={','.join(known_codes(load_knowledge(settings.mappings)))}"
 
 
-def _header(settings: Settings) -> str:
-    from adapter.settings.files import read_secret
+def header_of(settings: Settings) -> str:
+    """The line that a notification is to bring: of two secrets the one that replaces the other."""
+    from adapter.entrypoints.serving import secrets_of
 
-    if settings.secret_file is not None:
-        return f"Authorization: Bearer {read_secret(settings.secret_file)}"
-    return f"Authorization: Bearer {settings.secret.get_secret_value()}" if settings.secret else ""
+    name = settings.secret_header.title()
+    return next((f"{name}: Bearer {each}" for each in reversed(secrets_of(settings))), "")
 
 
 def _tell(tended: Tended, *, dry_run: bool) -> None:

@@ -96,7 +96,7 @@ def caretaker(settings: Settings, job: Job, parts: Parts) -> Caretaker:
         job.server,
         parts.inbox,
         parts.worklist.watched,
-        Tending(heartbeat=settings.heartbeat_seconds),
+        Tending(heartbeat=settings.heartbeat_seconds, named=settings.subscriptions),
         tell=parts.metrics.happened,
     )
 
@@ -236,23 +236,31 @@ def pace_of(settings: Settings) -> Pace:
 
 
 def guard_of(settings: Settings) -> Guard:
-    """Who is believed: whoever brings the secret; a file may hold two, one a line, while one replaces the other.
+    """Who is believed: whoever brings a secret of the settings.
 
     Raises:
         SettingsInvalid: The file cannot be read, or a secret is too short.
     """
     from adapter.service.guarding import Guard
 
-    if settings.secret_file is not None:
-        try:
-            lines = read_private(settings.secret_file).decode("utf-8").split()
-        except UnicodeDecodeError:
-            lines = []
-        if not lines:
-            raise SettingsInvalid(f"{settings.secret_file}: expected the secret, in letters and digits")
-        return Guard(lines, header=settings.secret_header)
-    said = settings.secret.get_secret_value() if settings.secret else ""
-    return Guard([said] if said else [], header=settings.secret_header)
+    return Guard(secrets_of(settings), header=settings.secret_header)
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """The secrets of notifications: a file may hold two, one a line, while the second replaces the first.
+
+    Raises:
+        SettingsInvalid: The file cannot be read.
+    """
+    if settings.secret_file is None:
+        return [settings.secret.get_secret_value()] if settings.secret else []
+    try:
+        lines = read_private(settings.secret_file).decode("utf-8").split()
+    except UnicodeDecodeError:
+        lines = []
+    if not lines:
+        raise SettingsInvalid(f"{settings.secret_file}: expected the secret, in letters and digits")
+    return lines
 
 
 def address_of(listen: str) -> Address:

@@ -63,6 +63,24 @@ def renewed(subscription: Mapping[str, Any], *, end: str) -> dict[str, Any]:
     return {**subscription, "status": "requested", **({"end": end} if end else {})}
 
 
+def brings_the_same(subscription: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether its notifications bring the headers that are wanted, as far as the server shows them."""
+    return not (shown := _headers(subscription)) or shown == _headers(wanted)
+
+
+def bringing(subscription: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The same Subscription, its notifications bringing the headers of another one."""
+    if "topic" in subscription:
+        return {**subscription, **{name: wanted[name] for name in ("parameter",) if name in wanted}}
+    headers = {name: wanted["channel"][name] for name in ("header",) if name in wanted["channel"]}
+    return {**subscription, "channel": {**subscription.get("channel", {}), **headers}}
+
+
+def _headers(subscription: Mapping[str, Any]) -> object:
+    """As R5 and as R4 write them."""
+    return subscription.get("parameter") or subscription.get("channel", {}).get("header")
+
+
 def _classic(wanted: Wanted) -> dict[str, Any]:
     channel: dict[str, Any] = {"type": "rest-hook", "endpoint": wanted.endpoint}
     # "If the payload is not present, there is no payload in the notification" (hl7.org/fhir/R4/subscription.html).

@@ -12,7 +12,7 @@ import msgspec
 from adapter.errors import ServerError
 from adapter.fhir.decoding import decode, encode
 from adapter.fhir.releases import Release
-from adapter.fhir.subscriptions import Wanted, as_subscription, purpose, renewed
+from adapter.fhir.subscriptions import Wanted, as_subscription, bringing, brings_the_same, purpose, renewed
 from adapter.fhir_server.client import FhirServer
 
 _LIVE = frozenset({"requested", "active"})
@@ -69,9 +69,11 @@ def tend(
         return _tended(Step.CREATED, written)
     known = min(mine, key=lambda each: (each.get("status") not in _LIVE, str(each.get("id", ""))))
     step = _step(known, now, life)
+    if step is Step.KEPT and not brings_the_same(known, fresh):
+        step = Step.RENEWED
     if step is Step.KEPT or dry_run:
         return _tended(step, known)
-    return _tended(step, put(server, renewed(known, end=end)))
+    return _tended(step, put(server, bringing(renewed(known, end=end), fresh)))
 
 
 def remove(server: FhirServer, wanted: Wanted, release: Release, *, dry_run: bool = False) -> list[Tended]:

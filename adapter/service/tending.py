@@ -30,11 +30,14 @@ class Tending(msgspec.Struct, frozen=True, kw_only=True):
         heartbeat: Seconds between two signs of life that were asked for; 0 asks after nobody.
         every: Seconds between two looks.
         life: How long a Subscription lives from each renewal.
+        named: Subscriptions that the operator names. Those of the classic rest-hook are known by this alone, for their
+            notifications do not say whose they are.
     """
 
     heartbeat: float = 60
     every: float = 30
     life: timedelta = timedelta(days=30)
+    named: tuple[str, ...] = ()
 
 
 class Caretaker:
@@ -69,9 +72,8 @@ class Caretaker:
     def look(self) -> None:
         """Ask after each Subscription that needs it; a server that does not answer is asked next time."""
         now = self._server.clock.now()
-        for each in self._watched():
-            if not each.reference:
-                continue
+        heard = {each.reference: each for each in self._watched() if each.reference}
+        for each in ({name: Watched(reference=name) for name in self._tending.named} | heard).values():
             try:
                 self._look_at(each, now)
             except (ServerError, InboxUnusable):
@@ -81,7 +83,17 @@ class Caretaker:
         is_silent = is_overdue(watched, heartbeat=self._tending.heartbeat, now=now.timestamp())
         if is_silent or watched.status in _DEAD:
             self._asked_after(watched, now)
-        elif self._ends_soon(watched, now):
+        elif now.minute * 60 + now.second < self._tending.every * 2:
+            # About once an hour, for servers switch off and end Subscriptions without a word.
+            self._looked_up(watched, now)
+
+    def _looked_up(self, watched: Watched, now: datetime) -> None:
+        subscription = self._subscription(watched.reference)
+        if subscription is None:
+            self._tell("tending", "gone", 1)
+        elif subscription.get("status") in _DEAD:
+            self._recovered(watched, now)
+        elif _ends_soon(subscription, now):
             self._revived(watched, now, "renewed")
 
     def _asked_after(self, watched: Watched, now: datetime) -> None:
@@ -93,10 +105,12 @@ class Caretaker:
         self._inbox.store([_heard(watched, told)])
         self._tell("tending", told.status or "silent", 1)
         if told.status in _DEAD:
-            # "the client is responsible for recovering": first it is safe that what was missed will be searched for,
-            # and only then are new notifications asked for.
-            self._inbox.store([Arrival(key="", kind=Kind.PING)])
-            self._revived(watched, now, "reactivated")
+            self._recovered(watched, now)
+
+    def _recovered(self, watched: Watched, now: datetime) -> None:
+        """First make safe that what was missed will be searched for; only then ask for new notifications."""
+        self._inbox.store([Arrival(key="", kind=Kind.PING)])
+        self._revived(watched, now, "reactivated")
 
     def _status(self, reference: str) -> Notification | None:
         """By ``$status``, else by the Subscription itself; ``None`` where it is gone."""
@@ -119,20 +133,17 @@ class Caretaker:
             put(self._server, renewed(subscription, end=end))
             self._tell("tending", how, 1)
 
-    def _ends_soon(self, watched: Watched, now: datetime) -> bool:
-        """Whether it must be renewed; asked once an hour at most, by the minute of the hour."""
-        if now.minute * 60 + now.second >= self._tending.every * 2:
-            return False
-        subscription = self._subscription(watched.reference)
-        end = subscription.get("end") if subscription else None
-        try:
-            return bool(end) and _moment(str(end)) - now < _RENEWED_BEFORE
-        except ValueError:
-            return False
-
     def _subscription(self, reference: str) -> Mapping[str, Any] | None:
         answer = self._server.read(reference)
         return None if answer is None else object_in(answer.body)
+
+
+def _ends_soon(subscription: Mapping[str, Any], now: datetime) -> bool:
+    try:
+        end = subscription.get("end")
+        return bool(end) and _moment(str(end)) - now < _RENEWED_BEFORE
+    except ValueError:
+        return False
 
 
 def _heard(watched: Watched, told: Notification) -> Arrival:

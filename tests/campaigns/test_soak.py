@@ -21,7 +21,7 @@ import requests
 from tests.campaigns.sampling import WARM_UP, Sample, append, faults, sampled
 from tests.campaigns.telling import COUNTED, QUIET, Telling, Told
 from tests.servers.sekmet import Sekmet, sekmet
-from tests.service.living import Service, eventually, service
+from tests.service.living import SECRET, Service, eventually, log, service
 from tests.service.people import VALUES, current, load, replaced, result
 
 PATIENTS = 30
@@ -74,6 +74,7 @@ def test_a_service_that_is_told_of_everything_for_hours_neither_grows_nor_forget
         assert soak.astray == Counter()
         assert running.figure("dead_letters") == 0
         assert Counter(current(server)) == Counter((f"Patient/p{number}", 2) for number in range(PATIENTS))
+        soak.assert_nothing_secret_is_told()
         assert not hours or faults(soak.samples) == []
 
 
@@ -110,6 +111,14 @@ class Soak:
                 due += every / 10 if passed < seconds * WARM_UP else every
             self._tell(self._telling.next())
             time.sleep(max(0, self._sent / RATE - (time.monotonic() - start)))
+
+    def assert_nothing_secret_is_told(self) -> None:
+        """E46: no secret anywhere, and no patient but on the operator's page."""
+        page = self._operator.get(f"{self._running.base}/operator/", timeout=30).text
+        others = [self._running.ask("/metrics").text, self._running.ask("/ready").text, log(self._running.folder)]
+        assert "Patient/p1" in page
+        assert not [word for word in (SECRET, _TOKEN) for text in (page, *others) if word in text]
+        assert not [word for word in ("Patient/", "Observation/", "o1-") for text in others if word in text]
 
     def _tell(self, told: Told) -> None:
         """Send it; what is answered otherwise than it must be is astray."""

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from adapter.entrypoints import serving
 from adapter.entrypoints.cli import main
+from adapter.entrypoints.cli_subscriptions import header_of
 from adapter.entrypoints.working import job_of
 from adapter.errors import InboxUnusable, SettingsInvalid
 from adapter.inbox.sqlite_worklist import SqliteWorklist
@@ -36,6 +37,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         worklist.commit(Turn(ended=[Ended(task=task, ending=Ending.DEAD, at=1, attempts=8, reason=reason)]))
     worklist.close()
     return tmp_path
+
+
+IN_X_KEY = {"secret_header": "x-key"}
 
 
 def settings(**chosen: object) -> Settings:
@@ -125,6 +129,29 @@ def test_the_secret_file_may_hold_two_while_one_replaces_the_other(tmp_path: Pat
     assert guard.brings_secret({"authorization": f"Bearer {SECRET}"})
     assert guard.brings_secret({"authorization": "Bearer the-one-that-replaces-it"})
     assert not guard.brings_secret({"authorization": "Bearer "})
+
+
+def test_what_subscribe_asks_for_is_what_serve_believes(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.touch(0o600)
+    path.write_text(f"{SECRET}\nthe-one-that-replaces-it\n")
+    for chosen in (settings(secret_file=path), settings(secret=SECRET), settings(secret=SECRET, **IN_X_KEY)):
+        name, _, value = header_of(chosen).partition(": ")
+        assert serving.guard_of(chosen).brings_secret({name.lower(): value})
+    assert header_of(settings(secret_file=path)) == "Authorization: Bearer the-one-that-replaces-it"
+    assert header_of(settings()) == ""
+
+
+@pytest.mark.parametrize("token", ["short", "x" * 15])
+def test_an_operators_token_that_can_be_guessed_is_refused(folder: Path, token: str) -> None:
+    secret = folder / "secret"
+    secret.touch(0o600)
+    secret.write_text(SECRET)
+    (folder / "token").touch(0o600)
+    (folder / "token").write_text(token)
+    files = ("--secret-file", str(secret), "--operator-token-file", str(folder / "token"))
+    said = call("serve", "--server", "http://127.0.0.1:9/fhir", *files)
+    assert (said.exit_code, "token is too short" in said.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("content", [b"", b" \n", b"\xff\xfe"])

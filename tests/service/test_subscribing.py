@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from adapter.fhir.releases import WRITTEN, Release
-from adapter.fhir.subscriptions import Wanted, as_subscription, purpose, renewed
+from adapter.fhir.subscriptions import Wanted, as_subscription, bringing, brings_the_same, purpose, renewed
 from adapter.fhir_server.client import FhirServer
 from adapter.fhir_server.transport import RequestsTransport
 from adapter.service.subscribing import Step, remove, tend
@@ -87,6 +87,27 @@ def test_calling_twice_leaves_one_subscription(server: tuple[FhirServer, Sekmet]
     assert (first.step, second.step) == (Step.CREATED, Step.KEPT)
     assert second.reference == first.reference
     assert len(_on(running)) == 1
+
+
+def test_with_another_secret_it_is_renewed_and_brings_that_one(server: tuple[FhirServer, Sekmet]) -> None:
+    client, running = server
+    tend(client, CLASSIC, Release.R4, now=NOW, life=LIFE)
+    replaced = msgspec.structs.replace(CLASSIC, header="Authorization: Bearer the-one-that-replaces-it")
+    assert tend(client, replaced, Release.R4, now=NOW, life=LIFE).step is Step.RENEWED
+    assert tend(client, replaced, Release.R4, now=NOW, life=LIFE).step is Step.KEPT
+    assert [each["channel"]["header"] for each in _on(running)] == [[replaced.header]]
+
+
+@pytest.mark.parametrize(("release", "wanted"), _KINDS)
+def test_a_secret_is_replaced_in_every_release_and_what_a_server_hides_is_no_difference(
+    release: Release, wanted: Wanted
+) -> None:
+    before = as_subscription(wanted, release)
+    after = as_subscription(msgspec.structs.replace(wanted, header="X-Key: another-secret"), release)
+    assert not brings_the_same(before, after)
+    assert brings_the_same(bringing(before, after), after)
+    hidden = {name: each for name, each in before.items() if name not in ("parameter", "channel")}
+    assert brings_the_same(hidden, after)
 
 
 def test_near_its_end_it_is_renewed(server: tuple[FhirServer, Sekmet]) -> None:

@@ -8,15 +8,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import respx
 
 from adapter.errors import ServerError
 from adapter.fhir.notifications import Kind
 from adapter.fhir_server.client import FhirServer
-from adapter.fhir_server.messages import Response
+from adapter.fhir_server.messages import Response, Transport
+from adapter.fhir_server.transport import RequestsTransport
 from adapter.inbox.sqlite_inbox import SqliteInbox
 from adapter.inbox.worklist import Watched
 from adapter.service.tending import Caretaker, Tending
+from tests.servers.respx_adapter import RespxAdapter
 from tests.servers.scripted import Scripted, ok, refused, urls
 from tests.servers.ticking import Ticking
 
@@ -45,7 +49,7 @@ def inbox(tmp_path: Path) -> Iterator[SqliteInbox]:
     kept.close()
 
 
-def look(inbox: SqliteInbox, transport: Scripted, watched: Watched, **tending: Any) -> list[str]:
+def look(inbox: SqliteInbox, transport: Transport, watched: Watched, **tending: Any) -> list[str]:
     """One look; what was told of it."""
     told: list[str] = []
     server = FhirServer(BASE, transport, clock=Ticking())
@@ -128,3 +132,38 @@ def test_one_that_ends_soon_is_renewed(inbox: SqliteInbox) -> None:
     transport = Scripted(ending, ending, ok(SUBSCRIPTION))
     assert look(inbox, transport, heard(10), life=timedelta(days=9)) == ["renewed"]
     assert json.loads(transport.sent[-1].body)["end"] == (Ticking().now() + timedelta(days=9)).isoformat()
+
+
+CLASSIC = Watched(reference="")
+
+
+def test_one_of_the_classic_rest_hook_is_tended_where_the_operator_names_it(inbox: SqliteInbox) -> None:
+    """It never says whose its notifications are; once an hour it is looked up."""
+    end = (Ticking().now() + timedelta(hours=5)).isoformat()
+    ending = ok({**SUBSCRIPTION, "end": end})
+    transport = Scripted(ending, ending, ok(SUBSCRIPTION))
+    assert look(inbox, transport, CLASSIC, named=("Subscription/s",), life=timedelta(days=9)) == ["renewed"]
+    assert kept(inbox) == []
+
+
+def test_one_of_the_classic_rest_hook_that_was_switched_off_is_caught_up_with_and_revived(inbox: SqliteInbox) -> None:
+    off = ok({**SUBSCRIPTION, "status": "error"})
+    transport = Scripted(off, off, ok(SUBSCRIPTION))
+    assert look(inbox, transport, CLASSIC, named=("Subscription/s",)) == ["reactivated"]
+    assert kept(inbox) == [(Kind.PING, -1, "")]
+    assert json.loads(transport.sent[-1].body)["status"] == "requested"
+
+
+def test_one_that_the_operator_names_and_that_is_gone_is_told(inbox: SqliteInbox) -> None:
+    assert look(inbox, Scripted(refused(410)), CLASSIC, named=("Subscription/s",)) == ["gone"]
+
+
+def test_over_http_the_same_is_asked_and_written(inbox: SqliteInbox) -> None:
+    router = respx.Router()
+    asked = router.get(f"{BASE}/Subscription/s/$status").mock(return_value=httpx.Response(200, json=status("off", 20)))
+    router.get(f"{BASE}/Subscription/s").mock(return_value=httpx.Response(200, json={**SUBSCRIPTION, "status": "off"}))
+    revived = router.put(f"{BASE}/Subscription/s").mock(return_value=httpx.Response(200, json=SUBSCRIPTION))
+    transport = RequestsTransport(mount=RespxAdapter(router))
+    assert look(inbox, transport, heard(300)) == ["off", "reactivated"]
+    assert (asked.call_count, revived.call_count) == (1, 1)
+    assert revived.calls.last.request.headers["If-Match"] == 'W/"3"'
