@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from adapter.clinical.profile import PatientProfile
@@ -12,6 +14,7 @@ from adapter.engines.density import Density, density_of
 from adapter.engines.fractures import has_osteoporosis
 from adapter.engines.frax import Frax, contradictions_in, frax_of
 from adapter.engines.kidney import Kidney, kidney_of
+from adapter.engines.limits import Reading, readings_of
 from adapter.engines.treatment import medicines_at_work, under_effect
 from adapter.engines.urine import UrineCalcium, day_amount_of, spot_ratio_of
 from adapter.knowledge.model import Knowledge
@@ -28,6 +31,7 @@ class Case(msgspec.Struct, frozen=True):
         osteoporosis: OP of the decision table.
         treated: Whether a bone medicine is at work; open where its end is not known.
         medicines: Those that are known to be.
+        readings: How every result in use reads against its limits, by where it came from.
         calcium: Total calcium as it may be read; ``ionized`` wins over it where it came with limits.
         day_urine, spot_urine: ``None`` where not recorded, or not of one sample.
     """
@@ -42,6 +46,7 @@ class Case(msgspec.Struct, frozen=True):
     kidney: Kidney
     treated: Answer
     medicines: tuple[RiskFactor, ...]
+    readings: Mapping[str, Reading]
     calcium: Calcium | None
     ionized: Calcium | None
     day_urine: UrineCalcium | None
@@ -50,6 +55,7 @@ class Case(msgspec.Struct, frozen=True):
 
 def case_of(profile: PatientProfile, knowledge: Knowledge) -> Case:
     """Answer every question of the decision table that the record answers."""
+    readings = readings_of(profile, knowledge)
     reported, density = frax_of(profile), density_of(profile, knowledge)
     contradictions, treated = contradictions_in(reported, knowledge), under_effect(profile, knowledge)
     return Case(
@@ -63,8 +69,9 @@ def case_of(profile: PatientProfile, knowledge: Knowledge) -> Case:
         kidney=kidney_of(profile, knowledge),
         treated=treated,
         medicines=medicines_at_work(profile, knowledge),
-        calcium=calcium_of(profile, knowledge),
-        ionized=ionized_calcium_of(profile, knowledge),
+        readings=readings,
+        calcium=calcium_of(profile, readings, knowledge),
+        ionized=ionized_calcium_of(profile, readings),
         day_urine=day_amount_of(profile, knowledge),
         spot_urine=spot_ratio_of(profile),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 
@@ -11,7 +12,7 @@ from adapter.clinical.assessment import AppliedLimits, Score
 from adapter.clinical.profile import PatientProfile
 from adapter.clinical.results import MarkerResult
 from adapter.clinical.values import Interval
-from adapter.engines.limits import limits_for
+from adapter.engines.limits import Reading
 from adapter.engines.spans import are_of_one_sample, is_of_an_earlier_sample
 from adapter.engines.wording import shown
 from adapter.knowledge.model import Knowledge
@@ -43,18 +44,18 @@ class Calcium(msgspec.Struct, frozen=True):
     limits: AppliedLimits | None
 
 
-def calcium_of(profile: PatientProfile, knowledge: Knowledge) -> Calcium | None:
+def calcium_of(profile: PatientProfile, readings: Mapping[str, Reading], knowledge: Knowledge) -> Calcium | None:
     """The total calcium to be read: corrected by the laboratory, else corrected here, else uncorrected; never twice.
 
     A total calcium of a later sample is read instead of a corrected one: an old result hides no critical value.
     """
     reported, total = profile.results.get("calcium-corrected"), profile.results.get("calcium")
     if reported is not None and not _is_outdated_by(total, reported):
-        limits = limits_for(reported, profile, knowledge)
+        limits = readings[reported.where].limits
         return Calcium(CalciumKind.REPORTED_CORRECTED, reported.value, (reported,), limits)
     if total is None:
         return None
-    limits = limits_for(total, profile, knowledge)
+    limits = readings[total.where].limits
     albumin = profile.results.get("albumin")
     corrected = _corrected(total, albumin, knowledge) if albumin else None
     if albumin is None or corrected is None:
@@ -62,14 +63,14 @@ def calcium_of(profile: PatientProfile, knowledge: Knowledge) -> Calcium | None:
     return Calcium(CalciumKind.CORRECTED, Interval.exactly(corrected), (total, albumin), limits)
 
 
-def ionized_calcium_of(profile: PatientProfile, knowledge: Knowledge) -> Calcium | None:
+def ionized_calcium_of(profile: PatientProfile, readings: Mapping[str, Reading]) -> Calcium | None:
     """The measured ionized calcium, where it came with limits; it wins over total calcium, unless that is newer."""
     ionized = profile.results.get("calcium-ionized")
     if ionized and any(
         _is_outdated_by(profile.results.get(name), ionized) for name in ("calcium", "calcium-corrected")
     ):
         return None
-    limits = limits_for(ionized, profile, knowledge) if ionized else None
+    limits = readings[ionized.where].limits if ionized else None
     if ionized is None or limits is None:
         return None
     return Calcium(CalciumKind.IONIZED, ionized.value, (ionized,), limits)

@@ -10,7 +10,7 @@ from adapter.clinical.results import MarkerResult
 from adapter.engines.answers import Answer, all_of, any_of, negated
 from adapter.engines.case import Case
 from adapter.engines.corrections import Calcium, CalciumKind, vitamin_d_of
-from adapter.engines.limits import Reading, limits_for, read_against, threshold
+from adapter.engines.limits import Reading, read_against, threshold
 from adapter.engines.treatment import is_current
 from adapter.engines.urine import UrineCalcium
 from adapter.engines.wording import day, finding, shown
@@ -73,7 +73,7 @@ def calcium_is_high(case: Case) -> Answer:
 def pth_is_suppressed(case: Case) -> Answer:
     """Whether parathyroid hormone lies below the middle of its range; open where it or its range is not known."""
     pth = _pth(case.profile)
-    limits = limits_for(pth, case.profile, case.knowledge) if pth else None
+    limits = case.readings[pth.where].limits if pth else None
     if pth is None or limits is None or limits.low is None or limits.high is None:
         return None
     return pth.value.is_below((limits.low + limits.high) / 2)
@@ -124,8 +124,7 @@ def _readings_of_high_calcium(case: Case) -> Iterator[Reading]:
 def _phosphate_flag(case: Case) -> Iterator[Finding]:
     phosphate = case.profile.results.get("phosphate")
     if phosphate is not None:
-        reading = read_against(phosphate.value, limits_for(phosphate, case.profile, case.knowledge))
-        yield from _if_outside("C3", case, [phosphate], shown(phosphate), reading)
+        yield from _if_outside("C3", case, [phosphate], shown(phosphate), case.readings[phosphate.where])
 
 
 def _vitamin_d_flag(case: Case) -> Iterator[Finding]:
@@ -142,9 +141,9 @@ def _vitamin_d_flag(case: Case) -> Iterator[Finding]:
 
 def _hyperparathyroidism_flag(case: Case) -> Iterator[Finding]:
     pth = _pth(case.profile)
-    limits = limits_for(pth, case.profile, case.knowledge) if pth else None
-    if pth is not None and limits is not None and read_against(pth.value, limits).is_high:
-        yield _flag("H1", case, [pth], shown(pth), limits.text)
+    reading = case.readings[pth.where] if pth else None
+    if pth is not None and reading is not None and reading.limits is not None and reading.is_high:
+        yield _flag("H1", case, [pth], shown(pth), reading.limits.text)
 
 
 def _turnover_flags(case: Case, turnover: Turnover) -> Iterator[Finding]:

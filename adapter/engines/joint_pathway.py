@@ -106,7 +106,7 @@ def _evidence(
         unread.add("calcium")
     return evidence_of(
         case.profile,
-        case.knowledge,
+        case.readings,
         set_aside={problem.where for problem in refused},
         unread=unread,
         baselines=[change.before for change in course.changes] if course else (),

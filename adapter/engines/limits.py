@@ -6,6 +6,7 @@ The three are never mixed in one marker: the first authority that has limits for
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 
 import msgspec
@@ -33,7 +34,7 @@ _NOT_NORMAL = re.compile("critical|panic|alert|therap|treat|target|toxic|危急|
 _YEARS = frozenset({"a", "years", "year", "yr"})
 
 
-class Reading(msgspec.Struct, frozen=True):
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """A value read against limits; each answer is open where value or limits leave it open."""
 
     is_low: Answer = None
@@ -57,6 +58,12 @@ def read_against(value: Interval, limits: AppliedLimits | None) -> Reading:
     is_low = limits.low is not None and value.is_below(limits.low)
     is_high = limits.high is not None and value.exceeds(limits.high)
     return Reading(is_low, is_high, limits)
+
+
+def readings_of(profile: PatientProfile, knowledge: Knowledge) -> Mapping[str, Reading]:
+    """How every result in use reads against its limits, by where it came from."""
+    current = (*profile.results.values(), *profile.dxa)
+    return {result.where: read_against(result.value, limits_for(result, profile, knowledge)) for result in current}
 
 
 class _Asked(msgspec.Struct, frozen=True, gc=False):
@@ -91,7 +98,11 @@ def young_adult_limits(
 
 def threshold(marker: str, purpose: str, profile: PatientProfile, knowledge: Knowledge) -> AppliedLimits | None:
     """A named threshold of the decision table for this patient; the site's own before the literature's."""
-    sex, age, menopause = profile.patient.sex, profile.age, profile.menopause
+    return knowledge.remembered(_threshold)((marker, purpose, profile.patient.sex, profile.age, profile.menopause))
+
+
+def _threshold(asked: tuple[str, str, Sex | None, int | None, Menopause], knowledge: Knowledge) -> AppliedLimits | None:
+    marker, purpose, sex, age, menopause = asked
     known = knowledge.limits_of(marker, purpose)
     return next((shown for limit, shown in known if not limit.assay and _is_for(limit, sex, age, menopause)), None)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from adapter.clinical.assessment import Evidence
 from adapter.clinical.profile import PatientProfile
 from adapter.clinical.results import MarkerResult
-from adapter.engines.limits import limits_for, read_against
-from adapter.knowledge.model import Knowledge
+from adapter.engines.limits import Reading
 from adapter.problems import Problem, ProblemCode, Severity
 
 # The letters that fit each code; v3 ObservationInterpretation and the old v2-0078 table agree on these.
@@ -22,7 +21,7 @@ _LABORATORY_SAYS = {
 
 def evidence_of(
     profile: PatientProfile,
-    knowledge: Knowledge,
+    readings: Mapping[str, Reading],
     *,
     set_aside: Collection[str],
     unread: Collection[str],
@@ -32,17 +31,18 @@ def evidence_of(
 
     Args:
         profile: What came.
-        knowledge: Limits.
+        readings: How each result reads, by where it came from.
         set_aside: Places of the results that the engines refused.
         unread: Markers that are shown and not called low, normal or high.
         baselines: Older results that the change under treatment was read from.
     """
+    known = [profile.patient] if profile.patient.known else []
     current = [r for r in (*profile.results.values(), *profile.dxa) if r.where not in set_aside]
     return (
-        *([Evidence(result=profile.patient)] if profile.patient.known else []),
-        *(_read(result, profile, knowledge, is_read=result.marker not in unread) for result in current),
-        *(Evidence(result=result) for result in baselines),
-        *(Evidence(result=factor) for factor in profile.factors),
+        *[Evidence(patient) for patient in known],
+        *[_evidence(result, readings[result.where], is_read=result.marker not in unread) for result in current],
+        *[Evidence(result) for result in baselines],
+        *[Evidence(factor) for factor in profile.factors],
     )
 
 
@@ -70,9 +70,8 @@ def disagreements(evidence: Iterable[Evidence]) -> tuple[Problem, ...]:
     )
 
 
-def _read(result: MarkerResult, profile: PatientProfile, knowledge: Knowledge, *, is_read: bool) -> Evidence:
-    limits = limits_for(result, profile, knowledge) if is_read else None
-    return Evidence(result=result, limits=limits, reading=read_against(result.value, limits).letter)
+def _evidence(result: MarkerResult, reading: Reading, *, is_read: bool) -> Evidence:
+    return Evidence(result, reading.limits, reading.letter) if is_read else Evidence(result)
 
 
 def _laboratory_says(result: MarkerResult) -> str:

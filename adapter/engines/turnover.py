@@ -13,7 +13,7 @@ from adapter.engines.answers import Answer, all_of, any_of, negated
 from adapter.engines.case import Case
 from adapter.engines.fractures import fractures
 from adapter.engines.kidney import Kidney
-from adapter.engines.limits import Reading, limits_for, read_against
+from adapter.engines.limits import Reading
 from adapter.engines.spans import lies_within
 from adapter.engines.treatment import is_current
 from adapter.knowledge.model import Knowledge
@@ -67,7 +67,7 @@ def markers_of(case: Case) -> Markers:
     usable = [result for name in MARKERS if (result := profile.results.get(name)) and result.where not in aside]
     resorption = next((result for result in usable if result.marker in RESORPTION), None)
     formation = next((result for result in usable if result.marker in FORMATION), None)
-    reads = [_read(result, profile, knowledge) for result in (resorption, formation)]
+    reads = [case.readings[result.where] if result else Reading() for result in (resorption, formation)]
     doubts = _doubts(resorption, reads, case)
     return Markers(resorption, formation, reads[0], reads[1], refused, doubts)
 
@@ -150,10 +150,6 @@ def _may_be_retained(result: MarkerResult, kidney: Kidney, knowledge: Knowledge)
     # "LOINC does not separate total from intact P1NP: read method/device/text".
     unknown_kind = TOTAL_OR_INTACT in result.cautions and not says_kind(result)
     return unknown_kind and kidney.is_below(knowledge.number("egfr_caution")) is not False
-
-
-def _read(result: MarkerResult | None, profile: PatientProfile, knowledge: Knowledge) -> Reading:
-    return Reading() if result is None else read_against(result.value, limits_for(result, profile, knowledge))
 
 
 def _doubts(resorption: MarkerResult | None, reads: Sequence[Reading], case: Case) -> tuple[str, ...]:

@@ -26,9 +26,9 @@ def finding(
         rule=rule,
         text_key=text_key,
         values=values,
-        rests_on=tuple(dict.fromkeys(item.resource for item in rests_on)),
+        rests_on=tuple(dict.fromkeys([item.resource for item in rests_on])),
         source=cited.source if cited else "",
-        sureness=cited.sureness.value if cited else "",
+        sureness=str(cited.sureness) if cited else "",
     )
 
 
