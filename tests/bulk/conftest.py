@@ -1,4 +1,4 @@
-"""The option that kills more runs than every day."""
+"""The options that kill more runs, and go on for longer, than every day."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--bulk-kills``."""
+    """Add ``--bulk-kills`` and ``--bulk-soak``."""
+    parser.addoption("--bulk-soak", type=float, metavar="MINUTES", help="Convert again and again for so long.")
     parser.addoption("--bulk-kills", type=int, default=3, metavar="N", help="Kill a bulk run N times, and go on.")
 
 
