@@ -35,7 +35,8 @@ def test_run_after_run_takes_no_more_memory_and_leaves_no_file_open(
 ) -> None:
     minutes = float(request.config.getoption("--bulk-soak", default=None) or 0)
     write_export(tmp_path / "export", 20_000 if minutes else 500)
-    command = [sys.executable, "-m", "tests.bulk.soaking", tmp_path / "export", tmp_path / "out", str(minutes * 60)]
+    folders = [str(tmp_path / "export"), str(tmp_path / "out")]
+    command = [sys.executable, "-m", "tests.bulk.soaking", *folders, str(minutes * 60)]
 
     told = subprocess.run(command, cwd=repository, check=True, capture_output=True, text=True).stdout
 
