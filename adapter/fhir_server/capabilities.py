@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,9 @@ import msgspec
 
 from adapter.errors import ServerError
 from adapter.fhir.releases import Release, release_named
+
+# "5.0.0-ballot" is the longest kind there is; anything else is no version, and nobody's to read.
+_VERSION = re.compile(r"\d[\w.\-]{0,29}", re.ASCII)
 
 
 class TypeCapabilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +40,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         release: From ``fhirVersion``; ``None`` where it is not said or not one we know.
-        fhir_version: As written.
+        fhir_version: As written; empty where it cannot be a version.
         transaction, batch: Whether a Bundle may be posted; ``None`` is not said.
         types: By resource type; a type that is missing is not said to be supported.
         oauth_uris: Endpoints of the ``oauth-uris`` extension, by name: ``token``.
@@ -73,7 +77,7 @@ def capabilities_of(body: bytes) -> Capabilities:
     version = _text(statement, "fhirVersion")
     return Capabilities(
         release=release_named(version),
-        fhir_version=version,
+        fhir_version=version if _VERSION.fullmatch(version) else "",
         software=_text(_object(statement, "software"), "name"),
         transaction="transaction" in interactions if interactions else None,
         batch="batch" in interactions if interactions else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import socket
 import ssl
 import threading
@@ -142,6 +143,8 @@ class RequestsTransport:
         self._wire = wire
         self._mount = mount
         self._local = threading.local()
+        # At DEBUG urllib3 tells every address with all that was searched for: nobody may switch that on by the way.
+        logging.getLogger("urllib3").setLevel(logging.INFO)
 
     def send(self, request: Request, *, seconds: float) -> Response:
         """One exchange; the body is read within the time and the size allowed, else a ``ServerError``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -52,3 +53,25 @@ def job_on(hospital: Hospital, folder: Path, *, owner: str = "test", **choices: 
     """The job as a process of its own would make it."""
     chosen = Choices(options=choices.pop("options", Options()), owner=owner, **choices)
     return Job(server_of(hospital), ledger_at(folder), KNOWLEDGE, chosen, as_of=lambda: AS_OF)
+
+
+NAME, NUMBER, VALUE, BORN = "Kanarienvogel", "4711-0815-CANARY", "812.7731", "1963-03-14"
+CANARY = "Patient/canary-77"
+
+
+def canary() -> list[Json]:
+    """A patient whose name, number and result would be recognised anywhere."""
+    text = json.dumps(journey(), default=float).replace(PATIENT, CANARY)
+    resources: list[Json] = json.loads(text)
+    for each in resources:
+        if each["resourceType"] == "Patient":
+            each |= {
+                "id": "canary-77",
+                "birthDate": BORN,
+                "name": [{"family": NAME}],
+                "identifier": [{"system": "urn:mrn", "value": NUMBER}],
+            }
+        elif each["id"] == "ctx":
+            each["valueQuantity"]["value"] = float(VALUE)
+            each["note"] = [{"text": f"{NAME} {NUMBER}"}]
+    return resources

@@ -20,7 +20,7 @@ from adapter.entrypoints import sandboxing
 from adapter.fhir_server.client import FhirServer
 from adapter.fhir_server.transport import RequestsTransport
 from tests.entrypoints.building import run
-from tests.job.building import JOURNEYS, journey
+from tests.job.building import BORN, JOURNEYS, NAME, NUMBER, VALUE, canary
 from tests.servers.sekmet import Sekmet, sekmet
 
 # One server with all fixtures for the whole file.
@@ -28,8 +28,6 @@ pytestmark = pytest.mark.xdist_group("run command")
 
 AS_OF = ("--as-of", "2026-06-15")
 PROGRAM = "from adapter.entrypoints.cli import main; main()"
-NAME, NUMBER, VALUE = "Kanarienvogel", "4711-0815-CANARY", "812.7731"
-NEW = "Patient/canary-77"
 
 
 @pytest.fixture(scope="module")
@@ -46,23 +44,6 @@ def small(tmp_path: Path) -> Iterator[Sekmet]:
     with sekmet(tmp_path / "server") as server:
         server.load(canary())
         yield server
-
-
-def canary() -> list[dict[str, Any]]:
-    """A patient whose name, number and result would be recognised anywhere."""
-    text = json.dumps(journey(), default=float).replace("Patient/p-01", NEW)
-    resources: list[dict[str, Any]] = json.loads(text)
-    for each in resources:
-        if each["resourceType"] == "Patient":
-            each |= {
-                "id": "canary-77",
-                "name": [{"family": NAME}],
-                "identifier": [{"system": "urn:mrn", "value": NUMBER}],
-            }
-        elif each["id"] == "ctx":
-            each["valueQuantity"]["value"] = float(VALUE)
-            each["note"] = [{"text": f"{NAME} {NUMBER}"}]
-    return resources
 
 
 def events(result: Result) -> list[dict[str, Any]]:
@@ -232,7 +213,7 @@ def test_no_patient_is_in_anything_that_is_said(
     said.append(run(*common, "--patient", "canary-77", "--retry-tries", "1"))
     text = "".join(result.output for result in said) + caplog.text
     assert '"event": "exchange"' in text
-    found = [word for word in (NAME, NUMBER, VALUE, "canary-7", "Patient/", "?", "1963-03-14") if word in text]
+    found = [word for word in (NAME, NUMBER, VALUE, "canary-7", "Patient/", "?", BORN) if word in text]
     # The message for a word that is no id must not repeat it; urllib3's own log at DEBUG does name what was asked.
     assert [word for word in found if word in "".join(result.output for result in said)] == []
 

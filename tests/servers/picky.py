@@ -21,6 +21,7 @@ import msgspec
 
 Json = dict[str, Any]
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
+Said = tuple[int, Mapping[str, str], bytes]
 Refusal = Callable[[str, str, Mapping[str, str]], int]
 
 
@@ -39,6 +40,7 @@ class Habits:
         ignores_parameters: A search gives everything of the type.
         has_versions: Whether it counts versions.
         answers_transaction: Changes the entries of a transaction's answer.
+        says: Told method, path and headers; status, headers and body that it gives are sent instead, and nothing done.
     """
 
     metadata: Json | None = None
@@ -51,6 +53,7 @@ class Habits:
     ignores_parameters: bool = False
     has_versions: bool = True
     answers_transaction: Callable[[list[Json]], list[Json]] = lambda entries: entries
+    says: Callable[[str, str, Mapping[str, str]], Said | None] = lambda method, path, headers: None
 
 
 @dataclass
@@ -143,46 +146,63 @@ def _fits(resource: Json, name: str, value: str) -> bool:
 
 
 def _handler(server: Picky) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        # Head and body in one piece, or the client's system waits 40 ms between them.
-        wbufsize = -1
+    return type("Handler", (_Handler,), {"picky": server})
 
-        def _answer(self) -> None:
-            path = self.path.removeprefix("/fhir").lstrip("/")
-            length = int(self.headers.get("content-length") or 0)
-            content = self.rfile.read(length)
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            is_json = "json" in headers.get("content-type", "")
-            body = json.loads(content, parse_float=Decimal) if content and is_json else None
-            server.requests.append(f"{self.command} {path.partition('?')[0]}")
-            refusal = server.habits.refuses(self.command, path, headers)
-            status, resource = (refusal, {}) if refusal else _done(server, self.command, path, headers, body)
-            if not refusal and server.habits.loses(self.command, path):
-                self.close_connection = True
-                self.connection.close()
-                return
-            self._send(status, resource)
 
-        def _send(self, status: int, resource: Json) -> None:
-            is_silent = server.habits.is_silent and self.command != "GET" and status < 300
-            meta = resource.get("meta", {})
-            content = b"" if is_silent else _ENCODE(resource)
-            self.send_response(status)
-            self.send_header("content-type", "application/fhir+json")
-            self.send_header("content-length", str(len(content)))
-            if "versionId" in meta and not is_silent:
-                self.send_header("etag", f'W/"{meta["versionId"]}"')
-                self.send_header("location", f"{server.base}/{_place(resource)}/_history/{meta['versionId']}")
-            self.end_headers()
-            self.wfile.write(content)
+class _Handler(BaseHTTPRequestHandler):
+    picky: Picky
+    protocol_version = "HTTP/1.1"
+    # Head and body in one piece, or the client's system waits 40 ms between them.
+    wbufsize = -1
 
-        do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - the library's names
+    def _answer(self) -> None:
+        path = self.path.removeprefix("/fhir").lstrip("/")
+        length = int(self.headers.get("content-length") or 0)
+        content = self.rfile.read(length)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.picky.requests.append(f"{self.command} {path.partition('?')[0]}")
+        said = self.picky.habits.says(self.command, path, headers)
+        if said is None:
+            self._do(path, headers, content)
+        else:
+            self._say(*said)
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
+    def _do(self, path: str, headers: Mapping[str, str], content: bytes) -> None:
+        is_json = "json" in headers.get("content-type", "")
+        body = json.loads(content, parse_float=Decimal) if content and is_json else None
+        refusal = self.picky.habits.refuses(self.command, path, headers)
+        status, resource = (refusal, {}) if refusal else _done(self.picky, self.command, path, headers, body)
+        if not refusal and self.picky.habits.loses(self.command, path):
+            self.close_connection = True
+            self.connection.close()
+            return
+        self._send(status, resource)
 
-    return Handler
+    def _say(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
+        self.send_response(status)
+        for name, value in {"content-type": "application/fhir+json", **headers}.items():
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _send(self, status: int, resource: Json) -> None:
+        is_silent = self.picky.habits.is_silent and self.command != "GET" and status < 300
+        meta = resource.get("meta", {})
+        content = b"" if is_silent else _ENCODE(resource)
+        self.send_response(status)
+        self.send_header("content-type", "application/fhir+json")
+        self.send_header("content-length", str(len(content)))
+        if "versionId" in meta and not is_silent:
+            self.send_header("etag", f'W/"{meta["versionId"]}"')
+            self.send_header("location", f"{self.picky.base}/{_place(resource)}/_history/{meta['versionId']}")
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - the library's names
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
 
 
 def _done(server: Picky, method: str, path: str, headers: Mapping[str, str], body: Any) -> tuple[int, Json]:
