@@ -155,7 +155,9 @@ def _turnover_flags(case: Case, turnover: Turnover) -> Iterator[Finding]:
         taken = [f for f in profile.having("glucocorticoid") if is_current(f, profile.as_of)]
         is_old = profile.age is not None and profile.age >= knowledge.number("old_age")
         if taken or is_old:
-            yield finding("L1", "flag.L1", knowledge, {"age": str(profile.age)}, taken)
+            kind = "" if not taken else ".both" if is_old else ".glucocorticoid"
+            values = {"age": str(profile.age)} if is_old else {}
+            yield finding("L1", f"flag.L1{kind}", knowledge, values, taken)
 
 
 def _kidney_flag(case: Case) -> Iterator[Finding]:

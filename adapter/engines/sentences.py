@@ -11,7 +11,7 @@ from adapter.engines.fractures import very_high_triggers
 from adapter.engines.monitoring import Course, Response
 from adapter.engines.stratum import Placing
 from adapter.engines.treatment import ANABOLIC
-from adapter.engines.turnover import Markers
+from adapter.engines.turnover import Markers, fracture_blocks
 from adapter.engines.wording import dated, day, finding
 
 # Short names that are the same in every language.
@@ -61,7 +61,15 @@ def turnover_sentence(case: Case, turnover: Turnover, markers: Markers) -> Findi
             if result is not None
         )
     }
-    return finding(f"T-{turnover}", f"finding.turnover.{turnover}", case.knowledge, values, markers.used)
+    key = f"finding.turnover.{turnover}{_why_unusable(case) if turnover is Turnover.UNUSABLE else ''}"
+    return finding(f"T-{turnover}", key, case.knowledge, values, markers.used)
+
+
+def _why_unusable(case: Case) -> str:
+    """Which sentence says why no marker is read: kidneys, a fracture, or, in general, that none can be."""
+    if case.kidney.forbids_advice(case.knowledge):
+        return ".kidney"
+    return ".fracture" if fracture_blocks(case.profile, case.knowledge) else ""
 
 
 def plan_sentences(case: Case, plan: str, course: Course | None, stratum: Stratum) -> Iterator[Finding]:

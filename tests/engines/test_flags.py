@@ -11,6 +11,7 @@ from tests.engines.building import (
     assessed,
     ctx,
     factor,
+    fracture,
     man,
     p1np,
     reading,
@@ -310,14 +311,32 @@ def test_e1_names_the_menopause_for_high_turnover() -> None:
 @pytest.mark.parametrize(
     ("age", "given", "expected"),
     [
-        (70, [], ("L1",)),
-        (69, [], ()),
-        (60, [factor("glucocorticoid", since="2025-06-01")], ("L1",)),
-        (60, [factor("glucocorticoid", since="2020-06-01", until="2020-09-01")], ()),
+        (70, [], "flag.L1"),
+        (69, [], None),
+        (60, [factor("glucocorticoid", since="2025-06-01")], "flag.L1.glucocorticoid"),
+        (70, [factor("glucocorticoid", since="2025-06-01")], "flag.L1.both"),
+        (60, [factor("glucocorticoid", since="2020-06-01", until="2020-09-01")], None),
     ],
 )
-def test_l1_names_age_or_glucocorticoid_for_low_turnover(age: int, given: list[Any], expected: tuple[str, ...]) -> None:
-    assert flags(p1np("14"), ctx("90"), *given, age=age) == expected
+def test_l1_names_age_or_glucocorticoid_or_both_for_low_turnover(
+    age: int, given: list[Any], expected: str | None
+) -> None:
+    found = sentence(assessed(woman(age, p1np("14"), ctx("90"), *given)), "L1")
+    assert (found.text_key if found else None) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ([result("egfr", "23", "mL/min/{1.73_m2}")], ".kidney"),
+        ([fracture("hip", since="2026-02-10")], ".fracture"),
+        ([], ""),
+    ],
+)
+def test_the_page_says_why_no_marker_is_read(given: list[Any], why: str) -> None:
+    found = sentence(assessed(woman(70, ctx("700", fasting=False), *given)), "T-unusable")
+    assert found is not None
+    assert found.text_key == f"finding.turnover.unusable{why}"
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ def keys() -> set[str]:
     found |= {f"plan.P{number}" for number in range(1, 13)}
     found |= {f"plan.P13.{response}" for response in Response} | {"plan.P13", "plan.P13.anabolic"}
     found |= {"plan.P12.under-40", "plan.P13.very-high", "caution.gate-open"}
+    found |= {f"finding.turnover.unusable.{why}" for why in ("kidney", "fracture")}
     found |= {f"finding.turnover.{state}" for state in Turnover} | {f"turnover.{state}" for state in Turnover}
     found |= {f"stratum.{stratum}" for stratum in Stratum}
     flags = (
@@ -41,6 +42,8 @@ def keys() -> set[str]:
         "H1",
         "E1",
         "L1",
+        "L1.glucocorticoid",
+        "L1.both",
         "K1",
         "X1",
     )

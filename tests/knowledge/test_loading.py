@@ -109,6 +109,11 @@ def test_the_fingerprint_is_of_the_content_alone() -> None:
         ('[texts.en]\na = "{one}"\n[texts.zh]\na = "{two}"\n', "text a: expected the same placeholders in en, zh"),
         ('[texts.en]\na = "A"\nb = "B"\n[texts.zh]\na = "A"\n', "text zh|b: expected, since en has it"),
         ('[texts.en]\na = "{"\n', "text a: expected braces that match"),
+        (
+            '[sentences.zh]\n"{one} is old" = "{two}"\n',
+            "sentence zh|{one} is old: expected braces that match, with the",
+        ),
+        ('[sentences.zh]\n"it is {one}" = "{"\n', "sentence zh|it is {one}: expected braces that match, with the"),
     ],
 )
 def test_a_finding_names_file_key_and_what_was_expected(text: str, expected: str) -> None:
