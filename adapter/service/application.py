@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 
 import msgspec
@@ -28,6 +29,8 @@ _METHODS = ["POST", "PUT", "DELETE"]
 _PRUNE_EVERY = 60
 # A worker that has not turned for so long hangs.
 _LONGEST_TURN = 60
+# So many threads look at files for operators and ask the server about Subscriptions. Each has connections of its own.
+_LOOKING = 4
 # How long what is under way may take after the service was told to stop; what is not done is done after the next start.
 _GRACE = 30
 
@@ -83,6 +86,7 @@ class _State:
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         """Begin to work before the first notification, and finish what is under way after the last."""
         parts, stop = self._parts, threading.Event()
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_LOOKING, thread_name_prefix="looking"))
         parts.worker.begin()
         self._thread = threading.Thread(target=parts.worker.run, args=(stop,), name="worker", daemon=True)
         self._thread.start()

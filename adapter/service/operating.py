@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from urllib.parse import parse_qs
 
 import msgspec
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -57,12 +57,13 @@ class Operating:
             Route("/operator/drop", self._drop, methods=["POST"]),
         ]
 
-    def _show(self, request: Request) -> Response:
+    async def _show(self, request: Request) -> Response:
         language = _language(request)
         if not self._is_known(request):
             failed = "wrong" in request.query_params
             return HTMLResponse(login_page(language, failed=failed), 401, _HEADERS)
-        answer = HTMLResponse(board_page(self._board(), language), headers=_HEADERS)
+        board = await asyncio.to_thread(self._board)
+        answer = HTMLResponse(board_page(board, language), headers=_HEADERS)
         if "language" in request.query_params:
             answer.set_cookie("language", language, samesite="strict", httponly=True)
         return answer
@@ -96,7 +97,7 @@ class Operating:
             return RedirectResponse("./", 303, _HEADERS)
         chosen = (await _form(request)).get("id", "")
         if chosen.isascii() and chosen.isdigit():
-            await run_in_threadpool(decide, int(chosen[:18]))
+            await asyncio.to_thread(decide, int(chosen[:18]))
         return RedirectResponse("./", 303, _HEADERS)
 
     def _is_known(self, request: Request) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from http.client import HTTPConnection
@@ -100,6 +101,7 @@ class Soak:
 
     def run(self, seconds: float, every: float) -> None:
         """Go on for so long, and look every so many seconds."""
+        self._crowd()
         start, due = time.monotonic(), 0.0
         while (passed := time.monotonic() - start) < seconds:
             if passed >= len(self.samples) * every:
@@ -144,6 +146,12 @@ class Soak:
         """Take away what was replaced, or each patient's record would grow, and with it what is read of it."""
         for reference in replaced(self._server.found("RiskAssessment?_count=200")):
             self._server.ask("DELETE", reference)
+
+    def _crowd(self) -> None:
+        """Many operators at once, so that as many threads are there as ever will be."""
+        pages = ("/metrics", "/ready") * 50
+        with ThreadPoolExecutor(10) as crowd:
+            assert {answer.status_code for answer in crowd.map(self._running.ask, pages)} == {200}
 
     def _look(self, passed: float) -> None:
         assert self._operator.get(f"{self._running.base}/operator/", timeout=30).ok
