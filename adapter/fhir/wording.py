@@ -264,13 +264,16 @@ class Teller:
         """One input of a score; QFracture's flags by the factors that set them."""
         if whole := self._texts.get(f"input.{name}.{value}"):
             return whole
+        flags = self._flags(value) if name == "recorded" else ""
+        shown = flags or self._texts.get(f"input.value.{value}", value)
+        return f"{self._named(f'input.{name}', name)} {shown}"
+
+    def _flags(self, names: str) -> str:
+        """QFracture's flags by the factors that set them; empty where one of them is not known."""
         flags = self.knowledge.qfracture.flags if self.knowledge.qfracture else {}
-        parts = [flags[part].factors if part in flags else () for part in value.split(", ")]
-        if name == "recorded" and all(parts):
-            value = self.comma.join(" / ".join(self.say(f"factor.{factor}") for factor in factors) for factors in parts)
-        else:
-            value = self._texts.get(f"input.value.{value}", value)
-        return f"{self._named(f'input.{name}', name)} {value}"
+        parts = [flags[name].factors if name in flags else () for name in names.split(", ")]
+        said = [" / ".join(self.say(f"factor.{factor}") for factor in factors) for factors in parts]
+        return self.comma.join(said) if all(parts) else ""
 
     def _named(self, key: str, name: str) -> str:
         """The text of this key, else the name of the marker, else the name as it is."""
@@ -341,8 +344,8 @@ def is_probability(score: Score) -> bool:
 def _value(result: MarkerResult) -> str:
     """The digits as received, and the canonical value where the unit was another, rounded for the eye."""
     received = result.digits if result.received_unit in ("", _NO_UNIT) else f"{result.digits} {result.received_unit}"
-    exact = result.value.exact
-    if exact is None or result.received_unit == result.unit or result.unit == _NO_UNIT:
+    exact = None if result.unit in (result.received_unit, _NO_UNIT) else result.value.exact
+    if exact is None:
         return received
     rounded = _FOR_THE_EYE.create_decimal(exact)
     sign = "=" if rounded == exact else "≈"

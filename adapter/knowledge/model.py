@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Mapping
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property, lru_cache
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar
 
 from adapter.clinical.assessment import AppliedLimits, Authority, interval_text
 from adapter.clinical.values import Value
@@ -306,10 +306,10 @@ class Knowledge(Value):
 
     def remembered(self, answer: Callable[[_Asked, Knowledge], _Answer]) -> Callable[[_Asked], _Answer]:
         """The same function asked of this knowledge, working out each answer once; it must depend on nothing else."""
-        known = self._remembered.get(answer)
+        known: Callable[[_Asked], _Answer] | None = self._remembered.get(answer)
         if known is None:
             known = self._remembered[answer] = lru_cache(maxsize=_ANSWERS_KEPT)(lambda asked: answer(asked, self))
-        return cast("Callable[[_Asked], _Answer]", known)
+        return known
 
     def __copy__(self) -> Knowledge:
         """A copy that has worked out nothing yet: what is changed in it may change every answer."""
