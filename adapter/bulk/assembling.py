@@ -41,9 +41,8 @@ def shards(target: Path, kind: str, pieces: Sequence[Piece], *, largest: int) ->
     return [Shard(target / f"{kind}.{number:04}.ndjson", group) for number, group in enumerate(groups, 1)]
 
 
-def assemble(shard: Shard) -> None:
-    """Make one output file of its pieces, whole or not at all."""
-    partial = shard.path.with_name(f".{shard.path.name}.part")
+def assemble(shard: Shard, partial: Path) -> None:
+    """Make one output file of its pieces, whole or not at all; until it is whole it has another place."""
     with partial.open("wb") as whole:
         for piece in shard.pieces:
             _append(piece, whole.fileno())

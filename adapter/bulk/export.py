@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 
@@ -20,6 +20,11 @@ PACKED = (".gz", ".zst")
 NDJSON = tuple(f"{suffix}{packing}" for suffix in (".ndjson", ".jsonl") for packing in ("", *PACKED))
 # What a manifest calls its lists of files; STU4 says "outcome" for what was "error" (hl7.org/fhir/uv/bulkdata).
 _LISTS = ("output", "deleted", "error", "outcome")
+# Who is assessed by that alone would seem to lack all that did not change.
+_CHANGES = (
+    f"{MANIFEST}: holds only what changed since a moment (_since), not what is known of a patient; put the folder "
+    "beside that of the export it follows, and convert the folder that holds both"
+)
 _LARGEST_MANIFEST = 64 * 1024 * 1024
 
 
@@ -73,14 +78,18 @@ def export_at(path: Path) -> Export:
     """The files of the export in this folder, or of this manifest.
 
     Raises:
-        ExportUnsound: A file that the manifest names is missing, is named twice, or leads out of the folder.
+        ExportUnsound: A file that the manifest names is missing, is named twice, or leads out of the folder; or the
+            export holds only what changed since a moment.
     """
     folder = path if path.is_dir() else path.parent
     manifest = path if path.is_file() else path / MANIFEST
     there = sorted(_ndjson_in(folder))
     if not (path.is_file() or is_listed(folder)):
         return Export(tuple(_files(dict.fromkeys(there))))
-    promised, findings = _promised(folder, _read(manifest))
+    read = _read(manifest)
+    promised, findings = _promised(folder, read)
+    if "_since" in parse_qs(urlsplit(str(read.get("request", ""))).query):
+        findings.append(_CHANGES)
     if findings:
         raise ExportUnsound(findings)
     unlisted = tuple(str(each.relative_to(folder)) for each in there if each not in promised)

@@ -339,7 +339,7 @@ class _Run:
         for path in outdated - {shard.path for shard in written}:
             path.unlink()
         for shard in written:
-            assemble(shard)
+            assemble(shard, self.workplace.path(shard.path.name))
         devices = {id_: line for each in reduced for id_, line in each.devices.items()}
         facts = {"release": release, "as_of": self._settings.as_of, "knowledge": self._knowledge.fingerprint}
         notices = [notice.code] if notice else []
@@ -350,7 +350,8 @@ class _Run:
             "summary.json": msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n",
         }
         for name, data in extra.items():
-            write_durably(self._target / name, data)
+            write_durably(self.workplace.path(name), data)
+            self.workplace.path(name).replace(self._target / name)
         sync_folder(self._target)
         self.workplace.remove()
         paths = (*(shard.path for shard in written), *(self._target / name for name in extra))

@@ -26,9 +26,6 @@ _LAST = "last"
 EXPORTING = (
     click.option("--group", default="", metavar="ID", help="Only the members of this Group; default: all patients."),
     click.option(
-        "--since", default="", metavar="INSTANT|last", help="Only what changed since then, by the server's clock."
-    ),
-    click.option(
         "--type", "types", multiple=True, metavar="TYPE", help="Resource type; default: all that is assessed."
     ),
     click.option(
@@ -36,6 +33,11 @@ EXPORTING = (
     ),
     click.option("--get", "by_get", is_flag=True, help="Ask by GET at once, for servers that answer a POST oddly."),
     click.option("--hours", default=24.0, show_default=True, help="How long the server may take to prepare it."),
+)
+
+
+SINCE = click.option(
+    "--since", default="", metavar="INSTANT|last", help="Only what changed since then, by the server's clock."
 )
 
 
@@ -48,6 +50,7 @@ def exporting(command: Any) -> Any:
 
 @click.command()
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the files.")
+@SINCE
 @exporting
 @settings_options("server", "authorisation", "asking", "work")
 def export(out: Path, **options: Any) -> None:
@@ -88,7 +91,7 @@ def bulk(work: Path, as_of: str | None, keep: bool, dry_run: bool, **options: An
     \b
     Examples:
       osteo-fhir bulk --server https://fhir.example.org/r4 --work round/ --dry-run
-      osteo-fhir bulk --config site.toml --since last --work round/
+      osteo-fhir bulk --config site.toml --group osteo-clinic --work round/
     """
     from adapter.entrypoints.rounds import is_assessed, removed
 
@@ -135,7 +138,7 @@ def fetched_into(out: Path, wanted: Export, server: FhirServer, *, hours: float,
     from adapter.job.exporting import fetch_export
 
     fetched = fetch_export(server, wanted, out, seconds=hours * 3600, tell=_tell, may_be_done=may_be_done)
-    _summary(fetched, out)
+    _summary(fetched, out, wanted.since)
     return fetched
 
 
@@ -151,7 +154,7 @@ def _opened(settings: Settings) -> tuple[FhirServer, Ledger]:
 def _wanted(server: FhirServer, options: dict[str, Any], settings: Settings, ledger: Ledger) -> Export:
     from adapter.fhir_server.bulk_data import Export
 
-    since = options["since"]
+    since = options.get("since", "")
     if since == _LAST:
         since = ledger.watermark(server.base, _scope(options["group"]))
     return Export(
@@ -182,12 +185,15 @@ def _tell(line: str) -> None:
         click.echo(f"export: {line}", err=True)
 
 
-def _summary(fetched: Fetched, out: Path) -> None:
+def _summary(fetched: Fetched, out: Path, since: str) -> None:
     counts = ", ".join(f"{kind} {count}" for kind, count in sorted(fetched.resources.items())) or "nothing"
     click.echo(f"{out}: {counts}; as of {fetched.transaction_time}", err=True)
     for each in (*fetched.refused, *(f"the server reports {told}" for told in fetched.server_errors)):
         click.echo(f"missing: {each}", err=True)
-    click.echo(f"next: osteo-fhir convert {out} --out assessed/", err=True)
+    if since:
+        click.echo("this is only what changed: put it beside the export it follows, and convert both as one", err=True)
+    else:
+        click.echo(f"next: osteo-fhir convert {out} --out assessed/", err=True)
 
 
 @click.command()

@@ -115,7 +115,7 @@ def fetch_export(
         refused=tuple(refused),
         server_errors=tuple(errors),
     )
-    _write(folder / MANIFEST, _own_manifest(manifest, fetched))
+    _write(folder / MANIFEST, _own_manifest(manifest, fetched, state))
     _write(folder / _DONE, msgspec.json.encode(_Done(state.base, export, home)))
     (folder / _STATE).unlink()
     finished(server, state.status_url)
@@ -207,12 +207,18 @@ def _downloaded(server: FhirServer, file: File, path: Path, manifest: Manifest) 
         return download(server, file, path, with_credentials=manifest.requires_token)
 
 
-def _own_manifest(manifest: Manifest, fetched: _Files) -> bytes:
-    """The manifest of what lies in the folder: the server's, with local names."""
+def _own_manifest(manifest: Manifest, fetched: _Files, state: _State) -> bytes:
+    """The manifest of what lies in the folder: the server's, with local names; its request tells if it is all."""
+    since = f"?_since={state.export.since}" if state.export.since else ""
     lists: dict[str, list[dict[str, object]]] = {"output": [], "deleted": [], "error": []}
     for name, (file, count) in fetched.items():
         lists[file.kind].append({"type": file.type, "url": name, "count": count})
-    content = {"transactionTime": manifest.transaction_time, "requiresAccessToken": False, **lists}
+    content = {
+        "transactionTime": manifest.transaction_time,
+        "request": f"{state.base}/{state.export.path}{since}",
+        "requiresAccessToken": False,
+        **lists,
+    }
     return msgspec.json.format(msgspec.json.encode(content), indent=2)
 
 

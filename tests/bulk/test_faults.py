@@ -114,6 +114,21 @@ def test_a_file_named_twice_by_the_manifest_is_refused(tmp_path: Path) -> None:
     assert "named twice" in findings(folder, tmp_path / "out")
 
 
+def test_changes_alone_are_refused_and_read_together_with_what_they_follow(tmp_path: Path) -> None:
+    first, second = _LINES.splitlines(keepends=True)
+    since = "https://h.example.org/$export?_type=Observation&_since=2026-06-01T00:00:00Z"
+    whole = {"2026/manifest.json": manifest("a.ndjson", count=1), "2026/a.ndjson": first}
+    changes = {"later/manifest.json": manifest("b.ndjson", count=1, request=since), "later/b.ndjson": second}
+    folder = laid_out(tmp_path / "in", whole | changes)
+
+    assert "holds only what changed since a moment" in findings(folder / "later", tmp_path / "refused")
+    assert convert(folder, "--out", tmp_path / "out").exit_code == 1
+
+    (assessment,) = written(tmp_path / "out", "RiskAssessment")
+    assert b"Observation/o" in assessment
+    assert json.loads((tmp_path / "out/summary.json").read_bytes())["problems"] == {"release-assumed": 1}
+
+
 @pytest.mark.parametrize("name", ["../a.ndjson", "..%2Fa.ndjson", "x/../../a.ndjson", "..", "", "%5C..%5Ca.ndjson"])
 def test_no_name_in_a_manifest_leads_out_of_the_folder(name: str, tmp_path: Path) -> None:
     """E47"""

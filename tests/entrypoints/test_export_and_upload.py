@@ -63,6 +63,9 @@ def test_the_next_export_begins_where_the_last_one_ended(server: Sekmet, tmp_pat
     second = called("export", *there, "--since", "last", "--out", tmp_path / "second")
     assert second.exit_code == 0
     assert "Observation" not in second.stderr
+    assert "this is only what changed" in second.stderr
+    alone = called("convert", tmp_path / "second", "--out", tmp_path / "assessed", *AS_OF)
+    assert (alone.exit_code, "holds only what changed" in alone.stderr) == (3, True)
 
 
 def test_what_could_not_be_had_is_named_and_moves_no_watermark(tmp_path: Path, ledger: Path) -> None:
