@@ -165,10 +165,10 @@ def parts_of(settings: Settings, job: Job, guard: Guard, *, clock: Clock | None 
     Raises:
         InboxUnusable: The inbox cannot be opened, or another service holds it.
     """
-    from adapter.service.application import ENDPOINT, Parts
+    from adapter.service.application import Parts
     from adapter.service.group_commit import GroupCommit
     from adapter.service.metrics import Metrics
-    from adapter.service.receiving import Receiver, Terms
+    from adapter.service.receiving import ENDPOINT, Receiver, Terms
     from adapter.service.surroundings import ServerSurroundings, leads_to_us
     from adapter.service.trying import Trier
     from adapter.service.working import Worker

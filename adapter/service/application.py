@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapter.errors import InboxUnusable
 from adapter.fhir_server.limits import Clock
@@ -20,12 +21,9 @@ from adapter.inbox.events import Inbox
 from adapter.inbox.worklist import Watched, Worklist
 from adapter.service.group_commit import GroupCommit
 from adapter.service.metrics import CONTENT_TYPE, Gauge, Labels, Metrics
-from adapter.service.receiving import Receiver
+from adapter.service.receiving import ENDPOINT, Receiver
 from adapter.service.working import Worker
 
-# What a Subscription's endpoint ends with.
-ENDPOINT = "/notify"
-_METHODS = ["POST", "PUT", "DELETE"]
 _PRUNE_EVERY = 60
 # A worker that has not turned for so long hangs.
 _LONGEST_TURN = 60
@@ -56,7 +54,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
             yield self.commit.fault
 
 
-def application(parts: Parts, *, more: Sequence[BaseRoute] = ()) -> Starlette:
+def application(parts: Parts, *, more: Sequence[BaseRoute] = ()) -> ASGIApp:
     """The application; its worker begins and ends with it.
 
     Args:
@@ -65,14 +63,19 @@ def application(parts: Parts, *, more: Sequence[BaseRoute] = ()) -> Starlette:
     """
     state = _State(parts)
     routes = [
-        Route(ENDPOINT, parts.receiver, methods=_METHODS),
-        Route(f"{ENDPOINT}/{{rest:path}}", parts.receiver, methods=_METHODS),
         Route("/health", state.health),
         Route("/ready", state.ready),
         Route("/metrics", state.metrics),
         *more,
     ]
-    return Starlette(routes=routes, lifespan=state.lifespan)
+    others = Starlette(routes=routes, lifespan=state.lifespan)
+
+    async def either(scope: Scope, receive: Receive, send: Send) -> None:
+        # At thousands of notifications a second the way through a framework costs as much as storing them.
+        is_told = scope["type"] == "http" and f"{scope['path']}/".startswith(f"{ENDPOINT}/")
+        await (parts.receiver if is_told else others)(scope, receive, send)
+
+    return either
 
 
 class _State:

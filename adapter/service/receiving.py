@@ -18,6 +18,9 @@ from adapter.service.group_commit import GroupCommit
 from adapter.service.guarding import SIGNATURE, Guard
 from adapter.service.metrics import Metrics
 
+# What a Subscription's endpoint ends with.
+ENDPOINT = "/notify"
+_METHODS = frozenset({"POST", "PUT", "DELETE"})
 _JSON = {"Content-Type": "application/fhir+json"}
 _COME_LATER = {"Retry-After": "5"}
 _NONE: Mapping[str, str] = {}
@@ -82,10 +85,7 @@ class Receiver:
         self._unknown: dict[str, float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request as an ASGI application, and count the answer.
-
-        No framework stands between: at thousands a second it would cost more than all that is done here.
-        """
+        """Answer one request as an ASGI application, and count the answer."""
         start = time.perf_counter()
         asked = _Asked(scope)
         try:
@@ -105,6 +105,8 @@ class Receiver:
 
     async def _body(self, asked: _Asked, receive: Receive) -> bytes:
         """The body of a sender that is believed: without the secret, nothing of it is even read."""
+        if asked.method not in _METHODS:
+            raise Refusal(405, "method", Allow=", ".join(sorted(_METHODS)))
         is_trusted = self._guard.is_open or self._guard.brings_secret(asked.headers)
         if not is_trusted and SIGNATURE not in asked.headers:
             raise Refusal(401, "no-secret", **{"WWW-Authenticate": "Bearer"})
@@ -186,7 +188,7 @@ class _Asked:
         self.method: str = scope["method"]
         # ASGI servers give names in small letters (asgi.readthedocs.io, HTTP connection scope).
         self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        self.place: str = scope.get("path_params", {}).get("rest", "").strip("/")
+        self.place: str = scope["path"].removeprefix(ENDPOINT).strip("/")
 
 
 async def _answer(send: Send, status: int, headers: Mapping[str, str] = _NONE, body: bytes = b"") -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import linear_regression
 
 # So much of the time belongs to the beginning: caches fill, threads start, memory finds its shape.
-WARM_UP = 0.25
+WARM_UP = 0.5
 # MiB an hour; what a month of it would come to is still less than a small machine has.
 _MOST_GROWTH = 1.0
 _MIB, _HOUR = 1024 * 1024, 3600

@@ -51,7 +51,7 @@ def a_day(*, resident: float = 0, handles: float = 0, hours: float = 2) -> list[
     [
         (a_day(), []),
         (a_day(resident=3 * 1024 * 1024), ["memory grows by 3.00 MiB an hour"]),
-        (a_day(handles=2), ["handles grew from 22 to 24"]),
+        (a_day(handles=2), ["handles grew from 23 to 24"]),
     ],
 )
 def test_growth_is_told_from_noise(samples: list[Sample], expected: list[str]) -> None:

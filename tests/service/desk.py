@@ -8,11 +8,11 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from adapter.errors import ServerError
-from adapter.service.application import ENDPOINT, Parts, application
+from adapter.service.application import Parts, application
 from adapter.service.group_commit import GroupCommit
 from adapter.service.guarding import Guard
 from adapter.service.metrics import Metrics
-from adapter.service.receiving import Receiver, Terms
+from adapter.service.receiving import ENDPOINT, Receiver, Terms
 from tests.service.building import Ward
 from tests.service.living import SECRET
 

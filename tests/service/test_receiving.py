@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from adapter.errors import ServerError, SettingsInvalid
-from adapter.service.application import ENDPOINT
 from adapter.service.guarding import Guard, refuse_to_be_open
+from adapter.service.receiving import ENDPOINT
 from tests.service.desk import BASE, OBSERVATION, OURS, Desk
 from tests.service.living import SECRET
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from adapter.service.application import ENDPOINT
+from adapter.service.receiving import ENDPOINT
 from tests.full_disk import full_disk
 from tests.service.desk import BEARER, OBSERVATION, Desk
 from tests.service.living import SECRET, eventually
@@ -47,7 +47,13 @@ def test_a_body_beyond_the_limit_is_refused_whether_it_says_so_or_not(tmp_path: 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "HEAD"])
 def test_nothing_can_be_read_from_the_endpoint(desk: Desk, method: str) -> None:
-    assert desk.tell(method).status_code == 405
+    answer = desk.tell(method)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE, POST, PUT")
+
+
+def test_what_only_begins_like_the_endpoint_is_not_it(desk: Desk) -> None:
+    assert desk.client.post(f"{ENDPOINT}-else", headers=BEARER).status_code == 404
+    assert desk.stored() == []
 
 
 def test_what_cannot_be_stored_is_not_acknowledged(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
