@@ -94,7 +94,8 @@ def summary(outcome: Outcome, plan: Plan, *, dry_run: bool) -> str:
     """The closing lines: how many patients, how many of them assessed, and what was set aside by reason."""
     undetermined = sum(patient.assessment.stratum in _UNDETERMINED for patient in outcome.patients)
     reasons = Counter(problem.code.value for patient in outcome.patients for problem in patient.set_aside)
-    problems = Counter(problem.code.value for problem in outcome.problems)
+    wrong = [problem for problem in outcome.problems if problem.severity is not Severity.INFORMATION]
+    problems = Counter(problem.code.value for problem in wrong)
     verb = "would be written" if dry_run else "written"
     count = len(outcome.patients)
     entries = several(outcome.entries, "entry", "entries")

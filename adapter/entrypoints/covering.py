@@ -10,22 +10,28 @@ import msgspec
 
 from adapter.clinical.results import (
     Coding,
-    Concept,
     LabResult,
     ReportedQuantity,
     ReportedRange,
     ReportedRatio,
     Statement,
 )
+from adapter.entrypoints.converting import several
 from adapter.fhir.decoding import encode
 from adapter.fhir.reading import Source, read
 from adapter.fhir.releases import Release
-from adapter.knowledge.model import Knowledge
+from adapter.knowledge.model import Knowledge, MappedCode
 from adapter.problems import Problem, ProblemCode
-from adapter.recognition.amounts import ResolvedUnit, resolved_unit
+from adapter.recognition.amounts import Amount, ResolvedUnit, amount_of, resolved_unit
 from adapter.recognition.codes import canonical_codings
 
 _ENOUGH_ALIKE = 0.6
+_OF_UNITS = (
+    ProblemCode.UNIT_MISSING,
+    ProblemCode.UNIT_UNKNOWN,
+    ProblemCode.UNIT_CONTRADICTS,
+    ProblemCode.SCALE_UNCLEAR,
+)
 _UNREAD = (ProblemCode.JSON_INVALID, ProblemCode.ENTRY_INVALID)
 
 
@@ -35,7 +41,7 @@ class CodeRow(msgspec.Struct, frozen=True):
     Attributes:
         standing: ``marker``, ``factor``, ``denied`` or ``unknown``.
         meaning: The marker or factor, or why it is denied.
-        units: How often each unit came with it; a ``?`` before a unit that is not known.
+        units: How often each unit came with it; a ``?`` before a unit that is not known for this marker.
         candidates: For an unknown code: markers whose known displays are much alike. Suggestions, never used.
     """
 
@@ -75,7 +81,7 @@ def cover(sources: Iterable[Source], knowledge: Knowledge, *, release: Release |
             counts[key] += 1
             displays.setdefault(key, coding.display or item.code.text)
             if isinstance(item, LabResult):
-                units.setdefault(key, Counter()).update(_units(item, knowledge))
+                units.setdefault(key, Counter()).update(_units(item, knowledge.codes.get(key), knowledge))
     alike = {code.display.lower(): code.marker for code in knowledge.codes.values() if code.display}
     rows = [
         _row(key, displays[key], count, units.get(key, Counter()), knowledge, alike)
@@ -95,7 +101,7 @@ def as_json(report: Coverage) -> bytes:
 def page(report: Coverage) -> str:
     """The coverage for people: a table per standing."""
     titles = {"marker": "Known markers", "factor": "Known risk factors", "denied": "Look-alikes, never used"}
-    lines = [f"{report.entries} entries, {len(report.rows)} codes"]
+    lines = [f"{several(report.entries, 'entry', 'entries')}, {several(len(report.rows), 'code', 'codes')}"]
     for standing, title in (*titles.items(), ("unknown", "Unknown codes")):
         rows = [row for row in report.rows if row.standing == standing]
         if rows:
@@ -159,8 +165,17 @@ def _candidates(key: tuple[str, str], display: str, knowledge: Knowledge, alike:
     return tuple(dict.fromkeys((*same_code, *(alike[text] for text in near))))
 
 
-def _units(result: LabResult, knowledge: Knowledge) -> Iterator[str]:
-    for quantity in _quantities(result.value):
+def _units(result: LabResult, code: MappedCode | None, knowledge: Knowledge) -> Iterator[str]:
+    """The unit of a result: for a marker as it would be converted, else as some marker knows it."""
+    quantities = _quantities(result.value)
+    if code is not None and quantities:
+        amount = amount_of(result, code, knowledge, read_text=False)
+        if isinstance(amount, Amount):
+            yield amount.unit
+        elif amount.code in _OF_UNITS:
+            yield f"?{'/'.join(quantity.code or quantity.unit or '(none)' for quantity in quantities)}"
+        return
+    for quantity in quantities[:1]:
         unit = resolved_unit(quantity, knowledge)
         written = quantity.code or quantity.unit
         if isinstance(unit, ResolvedUnit):
@@ -170,14 +185,15 @@ def _units(result: LabResult, knowledge: Knowledge) -> Iterator[str]:
 
 
 def _quantities(value: object) -> Sequence[ReportedQuantity]:
+    """The quantities of a value whose units tell its own: one, or the two of a ratio."""
     match value:
         case ReportedQuantity():
             return (value,)
         case ReportedRange(low=low, high=high):
-            return tuple(end for end in (low, high) if end)
-        case ReportedRatio(numerator=numerator):
-            return (numerator,) if numerator else ()
-        case Concept() | _:
+            return tuple(end for end in (low or high,) if end)
+        case ReportedRatio(numerator=numerator, denominator=denominator):
+            return tuple(part for part in (numerator, denominator) if part)
+        case _:
             return ()
 
 

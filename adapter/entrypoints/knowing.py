@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from adapter.entrypoints.converting import several
 from adapter.entrypoints.outputs import safe_name
 from adapter.errors import SettingsInvalid
 from adapter.fhir.decoding import encode
@@ -23,9 +24,9 @@ def check(folders: Sequence[Path]) -> tuple[list[str], str]:
     layers = [shipped(), *(folder(path) for path in folders)]
     result = check_layers(layers)
     files = sum(len(layer) for layer in layers)
-    summary = (
-        f"{files} files checked: {len(result.findings)} findings, {len(result.clashes)} facts replaced by an overlay"
-    )
+    findings, clashes = several(len(result.findings), "finding", "findings"), len(result.clashes)
+    facts = f"{several(clashes, 'fact', 'facts')} replaced or denied by an overlay"
+    summary = f"{several(files, 'file', 'files')} checked: {findings}, {facts}"
     return [*map(str, result.findings)], "\n".join((*(f"note: {clash}" for clash in result.clashes), summary))
 
 

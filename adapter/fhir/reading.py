@@ -99,6 +99,7 @@ _KINDS: Mapping[str, _Kind] = {
     "MedicationDispense": _MEDICATION,
 }
 # All others are irrelevant, whatever they say.
+_THEN = "the entry was set aside"
 READ_TYPES = frozenset({"Patient", *_KINDS})
 
 
@@ -189,15 +190,17 @@ def _refusal_unread(entry: Entry, release: Release) -> Problem | None:
         what, then = "the resource was deleted", "no version of it in the input is used"
         return Problem(ProblemCode.DELETED, entry.where, what, then, severity=Severity.INFORMATION)
     if not entry.type:
-        return Problem(ProblemCode.ENTRY_INVALID, entry.where, "there is no resourceType")
+        return Problem(ProblemCode.ENTRY_INVALID, entry.where, "there is no resourceType, so it is no FHIR", _THEN)
     if entry.type not in RESOURCE_TYPES:
         values = {"type": shown(entry.type)}
-        return Problem(ProblemCode.TYPE_UNKNOWN, entry.where, "FHIR knows no resource type {type}", values=values)
+        return Problem(
+            ProblemCode.TYPE_UNKNOWN, entry.where, "FHIR knows no resource type {type}", _THEN, values=values
+        )
     if entry.type == "OperationOutcome":
         return _told_by_server(entry)
     if entry.type in READ_TYPES and release not in releases_of(entry):
         what = "its elements exist only in another release than the one that everything is read as"
-        return Problem(ProblemCode.RELEASE_MIXED, entry.where, what)
+        return Problem(ProblemCode.RELEASE_MIXED, entry.where, what, _THEN)
     return None
 
 

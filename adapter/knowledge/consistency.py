@@ -22,10 +22,8 @@ def misfits(layer: Layer) -> Iterator[Finding]:
         expected = [*check(fact, layer)] if check else []
         if key[0] in _CODED:
             expected += _code_misfit(key, layer)
-        if key[0] == "sentence" and (
-            placeholders(str(fact)) is None or placeholders(str(fact)) != placeholders(key[2])
-        ):
-            expected.append("expected braces that match, with the same placeholders as the English sentence")
+        if key[0] == "sentence":
+            expected += _sentence_misfit(key[2], str(fact))
         yield from (Finding(layer.files[key], named(key), each) for each in expected)
     yield from _incomplete_texts(layer)
 
@@ -39,6 +37,12 @@ def _code_misfit(key: FactKey, layer: Layer) -> Iterator[str]:
         yield f"expected a LOINC code; the check digit of {code} is wrong"
     if kind == "code" and ("denied", system, code) in layer.facts:
         yield "expected a code that is not on the deny-list"
+
+
+def _sentence_misfit(english: str, translation: str) -> Iterator[str]:
+    names = placeholders(translation)
+    if names is None or names != placeholders(english):
+        yield "expected braces that match, with the same placeholders as the English sentence"
 
 
 def _mapped_misfit(row: MappedCode, layer: Layer) -> Iterator[str]:

@@ -34,9 +34,19 @@ def merged(layers: Sequence[Mapping[str, bytes]], findings: list[Finding]) -> tu
         for key, fact in layer.facts.items():
             if key in whole.facts and whole.facts[key] != fact:
                 clashes.append(f"{layer.files[key]} changes {named(key)} of {whole.files[key]}")
+        clashes += _denied_from_now_on(whole, layer)
         whole.facts.update(layer.facts)
         whole.files.update(layer.files)
     return whole, tuple(clashes)
+
+
+def _denied_from_now_on(whole: Layer, layer: Layer) -> Iterator[str]:
+    """Take away what a later layer denies: a site may know that its laboratory uses a code for something else."""
+    for key in layer.facts:
+        for taken in (("code", *key[1:]), ("question", *key[1:])) if key[0] == "denied" else ():
+            if taken in whole.facts:
+                del whole.facts[taken]
+                yield f"{layer.files[key]} denies {named(taken)} of {whole.files.pop(taken)}"
 
 
 def named(key: FactKey) -> str:

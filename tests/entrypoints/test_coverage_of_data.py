@@ -34,9 +34,19 @@ def test_units_are_counted_whatever_the_type_of_the_value(tmp_path: Path) -> Non
         observation("h", _SPOT, None, valueString="high"),
     )
 
-    assert found["41171-0"]["units"] == {"ng/L": 3, "ng/mL": 1, "?bananas": 1}
+    assert found["41171-0"]["units"] == {"ng/L": 2, "ng/mL": 1, "?bananas": 1, "?(none)": 1}
     assert found["41171-0"]["count"] == 5
     assert (len(found[_SPOT]["units"]), found[_SPOT]["count"]) == (1, 3)
+
+
+def test_a_unit_is_known_only_for_the_marker_it_can_be_converted_for(tmp_path: Path) -> None:
+    spot = observation("c", _SPOT, None, valueRatio=_RATIO | {"denominator": quantity(Decimal(3), "kg")})
+
+    found = rows(tmp_path, measured("a", "dxa-t-score", "0.889", "g/cm2"), measured("b", "dxa-bmd", "0.889"), spot)
+
+    assert [row["units"] for row in found.values() if row["meaning"] == "dxa-t-score"] == [{"?g/cm2": 1}]
+    assert [row["units"] for row in found.values() if row["meaning"] == "dxa-bmd"] == [{"g/cm2": 1}]
+    assert [unit[0] for unit in found[_SPOT]["units"]] == ["?"]
 
 
 def test_answers_are_risk_factors_and_what_is_nothing_to_us_is_unknown(tmp_path: Path) -> None:
@@ -49,7 +59,7 @@ def test_answers_are_risk_factors_and_what_is_nothing_to_us_is_unknown(tmp_path:
 def test_what_has_no_code_is_counted_as_an_entry_alone(tmp_path: Path) -> None:
     result = run("coverage", saved(tmp_path / "a.json", [measured("a", "ctx", "1") | {"code": {"text": "β-CTX"}}]))
 
-    assert (result.exit_code, result.stdout) == (0, "1 entries, 0 codes\n")
+    assert (result.exit_code, result.stdout) == (0, "1 entry, 0 codes\n")
 
 
 def test_a_code_whose_system_is_spelled_otherwise_is_known_all_the_same(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def test_checking_an_overlay_says_what_it_changes(site: Path) -> None:
 
     assert result.exit_code == 0
     assert "note: ours.toml changes parameter mof_high of parameters.toml" in result.stderr
-    assert "0 findings, 1 facts replaced by an overlay" in result.stderr
+    assert "0 findings, 1 fact replaced or denied by an overlay" in result.stderr
 
 
 def test_what_is_shown_and_exported_includes_the_overlay(tmp_path: Path, site: Path) -> None:

@@ -11,6 +11,7 @@ from adapter.knowledge.checking import check
 from adapter.knowledge.findings import has_check_digit
 from adapter.knowledge.loading import load, load_layers
 from adapter.knowledge.model import Sureness
+from adapter.mapping_files import shipped
 from tests.knowledge.conftest import SMALL, small
 
 CITED = 'source = "our laboratory"\nsureness = "D"\n'
@@ -33,6 +34,26 @@ def test_a_later_layer_wins_and_the_clash_is_reported() -> None:
 
 def test_a_layer_that_says_the_same_again_is_no_clash() -> None:
     assert load_layers([small(limits_toml=LIMIT), {"lab.toml": LIMIT.encode()}]).clashes == ()
+
+
+def test_a_later_layer_takes_a_code_away_by_denying_it() -> None:
+    codes = 'system = "http://loinc.org"\ncodes = ["41171-0", "72166-2"]\n'
+    denied = f'[[denied]]\n{codes}why = "our laboratory means another"\n'
+    first = shipped()
+    loinc = "http://loinc.org"
+    before = load(first)
+
+    known = load_layers([first, {"lab.toml": f"{denied}{CITED}".encode()}])
+
+    assert (loinc, "41171-0") in before.codes
+    assert (loinc, "72166-2") in before.factor_answers
+    assert (loinc, "41171-0") not in known.codes
+    assert (loinc, "72166-2") not in known.factor_answers
+    assert known.denied[loinc, "41171-0"].why == "our laboratory means another"
+    assert known.clashes == (
+        "lab.toml denies code http://loinc.org|41171-0 of codes/turnover.json",
+        "lab.toml denies question http://loinc.org|72166-2 of factors.toml",
+    )
 
 
 def test_a_layer_that_adds_is_no_clash() -> None:
