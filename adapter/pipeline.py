@@ -173,14 +173,13 @@ class _Understood(msgspec.Struct):
     cautions: list[SetAside] = []
     irrelevant: set[str] = set()
 
-    def take(self, item: MarkerResult | RiskFactor | Problem | None) -> None:
-        match item:
-            case MarkerResult():
-                self.results.append(item)
-            case RiskFactor():
-                self.factors.append(item)
-            case Problem():
-                self.problems.append(item)
+    def take(self, item: MarkerResult | RiskFactor | Problem) -> None:
+        if isinstance(item, MarkerResult):
+            self.results.append(item)
+        elif isinstance(item, RiskFactor):
+            self.factors.append(item)
+        else:
+            self.problems.append(item)
 
 
 def _understand(record: PatientRecord, knowledge: Knowledge, options: RecognitionOptions) -> _Understood:
@@ -192,8 +191,11 @@ def _understand(record: PatientRecord, knowledge: Knowledge, options: Recognitio
     for result in record.results:
         meaning = meanings(result.test)
         found = None if meaning is None else _one_result(meaning, result, knowledge, options)
-        (silent if found is None else spoken_for).add(result.entry)
-        understood.take(found)
+        if found is None:
+            silent.add(result.entry)
+        else:
+            spoken_for.add(result.entry)
+            understood.take(found)
     for entry, several in _each_understood(record, knowledge):
         (spoken_for if several else silent).add(entry)
         for item in several:
@@ -219,12 +221,9 @@ def _each_understood(
 def _one_result(
     meaning: Meaning | FactorAnswer | Refusal, result: LabResult, knowledge: Knowledge, options: RecognitionOptions
 ) -> MarkerResult | RiskFactor | Problem | None:
-    match meaning:
-        case Meaning():
-            return recognise_as(meaning, result, knowledge, options)
-        case FactorAnswer():
-            return answer_of(result, meaning, knowledge)
-    return meaning.of(result)
+    if isinstance(meaning, Meaning):
+        return recognise_as(meaning, result, knowledge, options)
+    return answer_of(result, meaning, knowledge) if isinstance(meaning, FactorAnswer) else meaning.of(result)
 
 
 def _of_used(cautions: Sequence[SetAside], assessment: Assessment) -> list[Problem]:

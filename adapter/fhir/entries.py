@@ -11,7 +11,7 @@ from adapter.errors import InputUnreadable
 from adapter.fhir.compact import compacted, items_of, spelled_out, unique_parts
 from adapter.fhir.decoding import Json, decode, unpack
 from adapter.fhir.entry import Entry, holding, holding_plain, object_at, text_at
-from adapter.fhir.plain import opened_bundle, plain_observation, plain_observations
+from adapter.fhir.plain import opened_bundle, plain_observation, plain_observations, says_nothing
 from adapter.fhir.plain_shapes import ReadEntry
 from adapter.problems import NO_VALUES, Problem, ProblemCode, Severity
 
@@ -164,7 +164,7 @@ def _of_bundle(bundle: Json, entries: Sequence[object], path: str) -> Iterator[E
     found: list[Entry] = []
     for index, (item, read) in enumerate(zip(entries, plain, strict=True)):
         where = f"{path}.entry[{index}]"
-        if read is not None and isinstance(item, ReadEntry) and item.holds_resource_alone:
+        if read is not None and isinstance(item, ReadEntry) and all(map(says_nothing, item.beside)):
             here = f"{where}.resource"
             found.append(holding_plain(here, read, item.fullUrl, path, around.bundle_type))
         else:

@@ -24,7 +24,8 @@ from adapter.fhir.datatypes import concept_of, name_of, quantity_of
 from adapter.fhir.decoding import NO_JSON, decode
 from adapter.fhir.element import Element
 from adapter.fhir.observations import codings_of_interpretation, ranges_of
-from adapter.fhir.plain_shapes import ENCODER, NO_META, JsonBytes, PlainObservation, ReadBundle, ReadObservation
+from adapter.fhir.plain_shapes import ENCODER, NO_META, JsonBytes, Meta, PlainObservation, ReadBundle, ReadObservation
+from adapter.fhir.record import SUBSETTED
 from adapter.problems import ProblemCode
 
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?")
@@ -84,6 +85,18 @@ def opened_bundle(data: bytes) -> ReadBundle | None:
     return opened if _is_proved(written, len(data)) and opened.is_plain else None
 
 
+@lru_cache(maxsize=_KEPT)
+def says_nothing(beside: bytes) -> bool:
+    """Whether what stands beside a resource in an entry is sound, and no request to delete it."""
+    if beside.count(b"{") + beside.count(b"[") > _MOST_BRACKETS:
+        return False
+    try:
+        decoded = decode(beside, where="")
+    except InputUnreadable:
+        return False
+    return not isinstance(decoded, dict) or decoded.get("method") != "DELETE"
+
+
 def _is_proved(written: bytes, length: int) -> bool:
     """Whether what was read and written again is as long as it came, and holds no NUL, which no text of FHIR may."""
     # A single byte is searched for at the speed of memory, and hardly ever found.
@@ -100,7 +113,7 @@ def _plain(read: ReadObservation, raw: JsonBytes, written: bytes, begin: int) ->
     is_named = read.id and subject and subject[0] != "#" and "?" not in subject
     if common is None or number is None or effective is None or not is_named:
         return None
-    if meta.profile and _VERSIONED.search(" ".join(meta.profile)):
+    if (meta.profile and _VERSIONED.search(" ".join(meta.profile))) or (meta.tag and _is_cut(meta)):
         return None
     names = tuple([f"{each.system}|{each.value}" for each in read.identifier if each.system and each.value])
     return PlainObservation(
@@ -115,6 +128,11 @@ def _plain(read: ReadObservation, raw: JsonBytes, written: bytes, begin: int) ->
         names,
         raw,
     )
+
+
+def _is_cut(meta: Meta) -> bool:
+    """Whether the server says that it left something out."""
+    return any([tag.code == SUBSETTED for tag in meta.tag])
 
 
 @lru_cache(maxsize=_KEPT)

@@ -23,25 +23,26 @@ class Part(msgspec.Struct, gc=False, omit_defaults=True):
     """A JSON object that is read and written again."""
 
 
-class Meta(Part, kw_only=True):
-    """What may stand in ``meta``: no label and no tag."""
-
-    versionId: str = ""  # noqa: N815 - the names are FHIR's, here and below
-    lastUpdated: str = ""  # noqa: N815
-    source: str = ""
-    profile: tuple[str, ...] = ()
-
-
-class _Narrative(Part, kw_only=True):
-    status: str
-    div: str
-
-
 class _Coding(Part):
     system: str = ""
     version: str = ""
     code: str = ""
     display: str = ""
+
+
+class Meta(Part, kw_only=True):
+    """What may stand in ``meta``: no security label."""
+
+    versionId: str = ""  # noqa: N815 - the names are FHIR's, here and below
+    lastUpdated: str = ""  # noqa: N815
+    source: str = ""
+    profile: tuple[str, ...] = ()
+    tag: tuple[_Coding, ...] = ()
+
+
+class _Narrative(Part, kw_only=True):
+    status: str
+    div: str
 
 
 class _Concept(Part):
@@ -110,9 +111,9 @@ class ReadEntry(Part, kw_only=True):
     response: _Raw = _NOT_GIVEN
 
     @property
-    def holds_resource_alone(self) -> bool:
-        """Whether there is neither a request nor a response nor a link that concerns the resource."""
-        return self.request is _NOT_GIVEN and self.response is _NOT_GIVEN and self.link is _NOT_GIVEN
+    def beside(self) -> list[bytes]:
+        """What stands beside the resource, and was not looked into."""
+        return [bytes(each) for each in (self.link, self.request, self.response) if each is not _NOT_GIVEN]
 
     def json(self) -> bytes:
         """The entry as it came, but for the order of its members."""

@@ -14,7 +14,7 @@ from adapter.fhir.releases import ReadShape
 from adapter.problems import NO_VALUES, Problem, ProblemCode
 
 Row = LabResult | Statement | ReportedPrediction | Problem
-_SUBSETTED = "SUBSETTED"
+SUBSETTED = "SUBSETTED"
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -105,4 +105,4 @@ def element_refused(record: Record, name: str, value: str) -> Problem:
 
 
 def _is_subsetted(tags: object) -> bool:
-    return isinstance(tags, list) and any(isinstance(tag, Mapping) and tag.get("code") == _SUBSETTED for tag in tags)
+    return isinstance(tags, list) and any(isinstance(tag, Mapping) and tag.get("code") == SUBSETTED for tag in tags)

@@ -73,6 +73,7 @@ class References:
         self._in_bundle = _in_bundle(self.placed, self._claims) if self._claims else {}
         self._by_identifier: dict[str, set[str]] = {}
         self._replaced: dict[str, str] = {}
+        self._survivors: dict[str, str] = {}
         for placed in self.placed:
             if placed.entry.type == "Patient":
                 self._know(placed, placed.entry.decoded or {})
@@ -125,15 +126,22 @@ class References:
         return known
 
     def surviving(self, key: str) -> str:
-        """The patient that stands for this one: itself, or the one it was replaced by."""
+        """The patient that stands for this one: itself, or the one it was replaced by; in a circle the last one met."""
+        if key in self._replaced and key not in self._survivors:
+            self._follow(key)
+        return self._survivors.get(key, key)
+
+    def _follow(self, key: str) -> None:
+        """Note who stands for all that are met on the way, so that of thousands none is followed twice."""
         passed: dict[str, None] = {}
-        while key in self._replaced and self._replaced[key] not in passed:
+        while key in self._replaced and key not in self._survivors and key not in passed:
             passed[key] = None
             key = self._replaced[key]
-        if key not in self._replaced:
-            # So that of thousands of patients replaced one by another none is followed twice.
-            self._replaced.update(dict.fromkeys(passed, key))
-        return key
+        way = list(passed)
+        circle = way[way.index(key) :] if key in passed else []
+        end = circle[-1] if circle else self._survivors.get(key, key)
+        self._survivors.update(dict.fromkeys(way, end))
+        self._survivors.update(zip(circle[1:], circle, strict=False))
 
     def _by_reference(self, reference: str, here: Placed) -> str | Problem:
         if reference.startswith("Patient?"):

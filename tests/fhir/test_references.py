@@ -3,9 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapter.fhir.decoding import encode
+from adapter.fhir.entries import split
 from adapter.fhir.reading import Reading, Source, read
+from adapter.fhir.references import References
 from adapter.fhir.releases import Release
 from adapter.problems import ProblemCode
 from tests.fhir.building import BASE, Json, bundle, ndjson, observation, patient, read_all, refusals, resource
@@ -198,6 +202,25 @@ def test_a_replaced_patient_hands_everything_to_the_one_that_stands() -> None:
 def test_patients_that_replace_each_other_do_not_run_in_circles() -> None:
     links = [[{"type": "replaced-by", "other": {"reference": f"Patient/{other}"}}] for other in ("2", "1")]
     read_all(bundle(patient("1", link=links[0]), patient("2", link=links[1]), observation()))
+
+
+@given(st.lists(st.integers(0, 5), min_size=6, max_size=6), st.permutations(range(6)))
+def test_whoever_is_asked_first_the_same_patient_stands_for_another(links: list[int], order: list[int]) -> None:
+    """Each patient is followed to the end, or round a circle up to its last one, as if nobody had been asked before."""
+    people = [patient(str(each), link=[replaced_by(other)] if other else []) for each, other in enumerate(links)]
+    references = References(split(ndjson(*people), "a.ndjson"))
+
+    found = {each: references.surviving(f"Patient/{each}") for each in order}
+
+    for each in range(6):
+        passed = [each]
+        while links[passed[-1]] and links[passed[-1]] not in passed:
+            passed.append(links[passed[-1]])
+        assert found[each] == f"Patient/{passed[-1]}"
+
+
+def replaced_by(other: int) -> Json:
+    return {"type": "replaced-by", "other": {"reference": f"Patient/{other}"}}
 
 
 def test_other_links_do_not_join_patients() -> None:

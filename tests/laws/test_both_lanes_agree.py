@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapter.fhir.entries import split
 from adapter.fhir.plain import plain_observation
 from adapter.fhir.plain_shapes import ENCODER, ReadObservation
 from adapter.fhir.reading import Reading, Source, read
@@ -156,6 +157,49 @@ def test_the_lanes_agree_on_json_that_is_ambiguous_or_broken(old: bytes, new: by
     for data in (changed, b"\xef\xbb\xbf" + changed, in_bundle(changed, raw), raw + b"\n" + changed + b"\n" + raw):
         fast, careful = lanes(data)
         assert_same(fast, careful)
+
+
+# What stands beside the resource in an entry of a Bundle.
+BESIDE = [
+    b'"request":{"method":"POST","url":"Observation"}',
+    b'"response":{"status":"200","lastModified":"2026-06-02"}',
+]
+ODD_BESIDE = [b'"request":{"method":"DELETE","url":"Observation/1"}', b'"request":{"method":"POST","method":"DELETE"}',
+              b'"request":{"method":"\\u0000"}', b'"request":{"method":' + b"[" * 63 + b"]" * 63 + b"}",
+              b'"request":{"method":"DELETE"},"request":{"method":"POST"}', b'"link":[{"a":1,"a":2}]',
+              b'"request":{"method":"POST"},"extra":{"a":1,"a":2}', b'"request":"DELETE"',
+              b'"request":null']  # fmt: skip
+
+
+def beside(member: bytes) -> bytes:
+    entries = (b'{"fullUrl":"http://h/fhir/Observation/ctx-1","resource":%s,%s}' % (compact(PLAIN), member), b"{}")
+    return b'{"resourceType":"Bundle","type":"transaction","entry":[%s]}' % b",".join(entries)
+
+
+@pytest.mark.parametrize("member", BESIDE)
+def test_an_observation_that_is_to_be_written_is_read_by_the_fast_lane(member: bytes) -> None:
+    """Bundles of synthetic records are transactions, and those of a history tell what the server did."""
+    assert [entry.plain is not None for entry in split(beside(member), "a.json")] == [True, False]
+
+
+@pytest.mark.parametrize("member", [*BESIDE, *ODD_BESIDE])
+def test_the_lanes_agree_whatever_stands_beside_a_resource(member: bytes) -> None:
+    fast, careful = lanes(beside(member))
+    assert_same(fast, careful)
+
+
+@pytest.mark.parametrize(
+    ("tag", "results"),
+    [
+        ({"system": "http://example.org", "code": "demo"}, 1),
+        ({"code": "SUBSETTED"}, 0),
+        ({"code": "demo", "id": "1"}, 1),
+    ],
+)
+def test_the_lanes_agree_on_a_tag_and_use_nothing_that_the_server_cut(tag: dict[str, str], results: int) -> None:
+    fast, careful = lanes(compact(PLAIN | {"meta": {"tag": [tag]}}))
+    assert_same(fast, careful)
+    assert len(fast.results) == results
 
 
 @given(st.integers(0, 2000), st.binary(max_size=3), st.integers(0, 3))
