@@ -18,7 +18,8 @@ from adapter.problems import NO_VALUES, Problem, ProblemCode, Severity
 _RESTFUL = re.compile(
     r"(?:(?P<base>https?://[^?#]+)/)?(?P<local>[A-Z][A-Za-z]+/[^/?#]+)(?:/_history/(?P<version>[^/?#]+))?", re.ASCII
 )
-_REPLACED = frozenset({"replaced-by", "replace"})
+# What a link from a Patient to the one that stands in its place is called; "replace" in STU3.
+REPLACED = frozenset({"replaced-by", "replace"})
 
 
 class Literal(msgspec.Struct, frozen=True, gc=False):
@@ -213,7 +214,7 @@ class References:
         for link in Element(patient, "").many("link"):
             other = link.one("other")
             key = self.key(other.text("reference"), placed) if other else ""
-            if key and link.text("type") in _REPLACED:
+            if key and link.text("type") in REPLACED:
                 self._replaced[placed.key] = key
 
 

@@ -11,9 +11,9 @@ from adapter.fhir.decoding import decode
 from adapter.fhir.entry import Entry as Came
 from adapter.fhir.entry import holding
 from adapter.fhir.identity import IDENTIFIER_SYSTEM
-from adapter.fhir.references import literal
+from adapter.fhir.references import REPLACED, literal
 from adapter.fhir.releases import Release
-from adapter.fhir.standing import standing_in
+from adapter.fhir.standing import object_in, standing_in
 from adapter.fhir.versions import is_withdrawn
 from adapter.fhir_server.client import FhirServer
 from adapter.fhir_server.retracting import reinstate, retract
@@ -156,7 +156,15 @@ class Earlier:
                 return False
             raw = answer.body
         subject = literal(single(raw).subject)
-        return not _is_withdrawn(raw) and (subject is None or subject.local == self._patient)
+        return not _is_withdrawn(raw) and (subject is None or self._is_hers(subject.local))
+
+    def _is_hers(self, record: str) -> bool:
+        """Whether a Patient is this one, or one that was replaced by it, whose results a file brings under both."""
+        if record == self._patient:
+            return True
+        answer = self._server.read(record)
+        links = object_in(answer.body).get("link") if answer is not None else None
+        return any(_leads_to(each, self._patient) for each in (links if isinstance(links, list) else []))
 
     def _found_out(self, begun: Entry) -> Entry:
         """Whether an assessment that was tried to be written, and whose end is not known, is on the server."""
@@ -197,6 +205,14 @@ def is_taken_back(server: FhirServer, written: Sequence[str]) -> bool:
     reference = next((each for each in written if each.startswith("RiskAssessment/")), "")
     answer = server.read(reference.partition("/_history/")[0]) if reference else None
     return answer is not None and _is_withdrawn(answer.body)
+
+
+def _leads_to(link: object, patient: str) -> bool:
+    """Whether a Patient's link says that it was replaced by this one."""
+    other = link.get("other") if isinstance(link, dict) and link.get("type") in REPLACED else None
+    reference = other.get("reference") if isinstance(other, dict) else None
+    named = literal(reference) if isinstance(reference, str) else None
+    return named is not None and named.local == patient
 
 
 def _is_withdrawn(raw: bytes) -> bool:

@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 
+from adapter.fhir.decoding import encode
+from adapter.fhir.reading import Source
+from adapter.fhir.releases import Release
 from adapter.fhir_server.messages import Request
 from adapter.job.endings import Done, Ending
 from adapter.ledger.entries import State
-from tests.job.building import PATIENT, hospital_with, job_on, journey, ledger_at
+from adapter.pipeline import Options, assess_sources
+from tests.job.building import AS_OF, KNOWLEDGE, PATIENT, hospital_with, job_on, journey, ledger_at
 from tests.job.hospital import BASE, Hospital, statement, unreachable
 
 Json = dict[str, Any]
@@ -194,6 +198,26 @@ def test_an_assessment_that_was_given_up_and_never_came_there_is_overtaken_by_th
     [only] = hospital.all("RiskAssessment")
     assert "parent" not in only
     assert states(tmp_path) == [State.SUPERSEDED, State.WRITTEN]
+
+
+def test_what_rests_on_results_of_a_record_that_was_replaced_is_not_taken_back(tmp_path: Path) -> None:
+    """From files, where a record and the one that replaced it came together."""
+    hospital = hospital_with()
+    link = [{"type": "replaced-by", "other": {"reference": "Patient/p-02"}}]
+    hospital.hold(result("p-01", link=link), {**result("p-01"), "id": "p-02"})
+    job = job_on(hospital, tmp_path)
+
+    def written() -> Done:
+        held = [{"resource": each} for each in hospital.held.values() if each["resourceType"] != "RiskAssessment"]
+        bundle = encode({"resourceType": "Bundle", "type": "collection", "entry": held})
+        outcome = assess_sources([Source("a", bundle)], KNOWLEDGE, as_of=AS_OF, options=Options(release=Release.R4))
+        [person] = [each for each in outcome.patients if each.assessment.patient.reference == "Patient/p-02"]
+        return job.write_assessed("Patient/p-02", person.resources, Release.R4)
+
+    assert written().ending is Ending.WRITTEN
+    hospital.hold(newer())
+    done = written()
+    assert (done.ending, done.retracted, statuses(hospital)) == (Ending.WRITTEN, (), ["final", "final"])
 
 
 def test_an_assessment_that_a_person_edited_keeps_the_list_of_its_evidence(tmp_path: Path) -> None:
