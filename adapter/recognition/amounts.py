@@ -221,7 +221,7 @@ def _no_factor(result: LabResult, code: MappedCode, unit: str, received: _Receiv
         what = "a probability of at most 1 without '%' may be a fraction or a percentage"
         return _problem(result, ProblemCode.SCALE_UNCLEAR, what)
     values = {"marker": code.marker, "unit": repr(unit)}
-    return _problem(result, ProblemCode.UNIT_UNKNOWN, "no factor is known for {marker} from {unit}", values)
+    return _problem(result, ProblemCode.UNIT_UNKNOWN, "{unit} is no known unit of {marker}", values)
 
 
 def _problem(result: LabResult, code: ProblemCode, sentence: str, values: Mapping[str, str] = NO_VALUES) -> Problem:

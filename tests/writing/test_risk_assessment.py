@@ -159,7 +159,7 @@ def test_the_plan_is_the_mitigation_and_no_plan_is_no_mitigation(knowledge: Know
 def test_what_was_set_aside_is_noted_with_its_reason_and_without_paths(knowledge: Knowledge) -> None:
     notes = " ".join(note["text"] for note in risk_assessment(knowledge)["note"])
     assert "Observation/12" in notes
-    assert "no factor is known" in notes
+    assert "no factor is known from" in notes
     assert "a.json" not in notes
 
 
