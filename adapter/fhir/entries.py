@@ -164,7 +164,7 @@ def _of_bundle(bundle: Json, entries: Sequence[object], path: str) -> Iterator[E
     found: list[Entry] = []
     for index, (item, read) in enumerate(zip(entries, plain, strict=True)):
         where = f"{path}.entry[{index}]"
-        if read is not None and isinstance(item, ReadEntry) and all(map(says_nothing, item.beside)):
+        if read is not None and isinstance(item, ReadEntry) and (item.is_alone or all(map(says_nothing, item.beside))):
             here = f"{where}.resource"
             found.append(holding_plain(here, read, item.fullUrl, path, around.bundle_type))
         else:

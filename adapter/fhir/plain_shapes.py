@@ -111,6 +111,11 @@ class ReadEntry(Part, kw_only=True):
     response: _Raw = _NOT_GIVEN
 
     @property
+    def is_alone(self) -> bool:
+        """Whether the resource is all there is, but for its address and how it was found."""
+        return self.link is self.request is self.response is _NOT_GIVEN
+
+    @property
     def beside(self) -> list[bytes]:
         """What stands beside the resource, and was not looked into."""
         return [bytes(each) for each in (self.link, self.request, self.response) if each is not _NOT_GIVEN]

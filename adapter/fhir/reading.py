@@ -153,7 +153,8 @@ def read_entries(
             continue
         record = _record(placed, references, release, allow_preliminary=allow_preliminary)
         _file(reading, placed, *_read_one(record, _refusal_unread(entry, release) or problem))
-    reading.problems += [caution for placed in home if (caution := address_caution(placed.entry)) is not None]
+    addressed = (placed.entry for placed in home if placed.entry.full_url)
+    reading.problems += [caution for entry in addressed if (caution := address_caution(entry)) is not None]
     _add_unknown_patients(reading)
     _drop_idle_cautions(reading)
     return reading

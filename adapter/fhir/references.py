@@ -231,7 +231,7 @@ def address_caution(entry: Entry) -> Problem | None:
     """What to say of an entry whose fullUrl and resource name different ids; others mean it by its fullUrl."""
     if not entry.id or entry.full_url.endswith(f"/{entry.type}/{entry.id}"):
         return None
-    address = literal(entry.full_url) if entry.full_url else None
+    address = literal(entry.full_url)
     if address is None or address.local == f"{entry.type}/{entry.id}":
         return None
     what = "the fullUrl names another resource than the id"

@@ -23,7 +23,9 @@ def dated(
     refused: list[Problem] = []
     for result in results:
         time = time_of(result, use_issued=use_issued)
-        if time is None:
+        if time is not None and time.latest <= as_of:
+            usable.append(result)
+        elif time is None:
             refused.append(_aside(result, ProblemCode.TIME_MISSING, "it has no effective time"))
         elif (after := _lies_after(time, as_of)) is not False:
             what = "{date} lies after {as_of}" if after else "{date} may lie after {as_of}"

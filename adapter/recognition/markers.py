@@ -82,12 +82,12 @@ class Usual(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         common: A result of the marker in this unit.
-        factor: How many canonical units one of this unit is.
+        factor: How many canonical units one of this unit is; ``None`` where it is the canonical one itself.
         low, high: The plausible amounts.
     """
 
     common: MarkerResult
-    factor: Decimal
+    factor: Decimal | None
     low: Decimal
     high: Decimal
 
@@ -107,7 +107,7 @@ def recognise_as(
     value, usual = result.value, meaning.usual
     if usual is not None and value.__class__ is ReportedQuantity and value.value is not None:
         number = value.value
-        amount = number if usual.factor == 1 else number * usual.factor
+        amount = number if usual.factor is None else number * usual.factor
         if usual.low <= amount <= usual.high:
             return _marker_result(usual.common, result, Interval(amount, amount), format(number, "f"))
     return _looked_at(meaning, result, knowledge, options)
@@ -183,7 +183,8 @@ def _usual(meaning: Meaning, test: LabTest, knowledge: Knowledge) -> Usual | Non
     marker = knowledge.markers[meaning.code.marker]
     low, high = (None, None) if meaning.is_body else (marker.plausible_low, marker.plausible_high)
     common = _in_unit(meaning, conversion.unit, conversion.cautions)
-    return Usual(common, conversion.factor, _LOWEST if low is None else low, _HIGHEST if high is None else high)
+    factor = None if conversion.factor == 1 else conversion.factor
+    return Usual(common, factor, _LOWEST if low is None else low, _HIGHEST if high is None else high)
 
 
 def _in_unit(meaning: Meaning, unit: str, cautions: tuple[str, ...]) -> MarkerResult:
