@@ -41,4 +41,3 @@ class Patient(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     active: bool | None = None
     replaced_by: str = ""
     ethnicity: tuple[Coding, ...] = ()
-    cautions: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from adapter.clinical.assessment import Finding, Turnover
+from adapter.clinical.profile import PatientProfile
 from adapter.clinical.results import MarkerResult
 from adapter.engines.case import Case
 from adapter.engines.corrections import body_mass_index_of, vitamin_d_of
@@ -24,7 +25,12 @@ def cautions_of(case: Case, turnover: Turnover, markers: Markers, open_gates: Se
     """One sentence per reason for doubt, about the person first, then the markers, the minerals and single results."""
     if open_gates:
         yield finding("gate-open", "caution.gate-open", case.knowledge, {"gates": ", ".join(open_gates)})
-    words = (*_about_the_person(case), *_about_turnover(case, turnover, markers), *_about_minerals(case))
+    words = (
+        *_about_the_record(case.profile),
+        *_about_the_person(case),
+        *_about_turnover(case, turnover, markers),
+        *_about_minerals(case),
+    )
     yield from (caution(word, case.knowledge) for word in words)
     yield from _about_results(case)
 
@@ -32,6 +38,15 @@ def cautions_of(case: Case, turnover: Turnover, markers: Markers, open_gates: Se
 def caution(word: str, knowledge: Knowledge, *results: MarkerResult) -> Finding:
     """One caution by its word, and the results it is about."""
     return finding(word, f"caution.{word}", knowledge, rests_on=results)
+
+
+def _about_the_record(profile: PatientProfile) -> Iterator[str]:
+    """Whether the person lived at that moment, and whether the record is in use."""
+    died_at = profile.patient.deceased_at
+    if profile.patient.deceased and (died_at is None or not died_at.is_after(profile.as_of)):
+        yield "patient-deceased"
+    if profile.patient.active is False:
+        yield "patient-inactive"
 
 
 def _about_the_person(case: Case) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.entrypoints.building import AS_OF, LOW, OPEN, explained, run, saved
-from tests.laws.bundles import coded, measured, observation, of_patient, quantity
+from tests.laws.bundles import Json, coded, measured, observation, of_patient, quantity
 from tests.recognition.building import SNOMED
 
 # What docs promise to programs; a name that is taken away breaks somebody.
@@ -151,3 +151,26 @@ def test_a_page_may_go_to_standard_output_and_a_second_file_may_not(tmp_path: Pa
 
     assert result.exit_code == (2 if command == "coverage" else 0)
     assert result.stdout.startswith("<!doctype html>") is (command == "explain")
+
+
+@pytest.mark.parametrize(
+    ("said", "rule"),
+    [
+        ({"deceasedBoolean": True}, "patient-deceased"),
+        ({"deceasedDateTime": "2026-06-10"}, "patient-deceased"),
+        ({"deceasedDateTime": "2026"}, "patient-deceased"),
+        ({"active": False}, "patient-inactive"),
+    ],
+)
+def test_a_record_of_the_dead_or_out_of_use_is_flagged(said: Json, rule: str, tmp_path: Path) -> None:
+    """A4.7."""
+    patient = explained(saved(tmp_path / "in.json", [LOW[0] | said, *LOW[1:]]))
+
+    assert [finding["rule"] for finding in patient["findings"] if finding["rule"].startswith("patient-")] == [rule]
+
+
+@pytest.mark.parametrize("said", [{"deceasedBoolean": False}, {"deceasedDateTime": "2026-06-20"}, {"active": True}])
+def test_nobody_is_flagged_as_dead_before_they_died(said: Json, tmp_path: Path) -> None:
+    patient = explained(saved(tmp_path / "in.json", [LOW[0] | said, *LOW[1:]]))
+
+    assert [finding["rule"] for finding in patient["findings"] if finding["rule"].startswith("patient-")] == []
