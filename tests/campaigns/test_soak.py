@@ -113,6 +113,8 @@ class Soak:
                 due += every / 10 if passed < seconds * WARM_UP else every
             self._tell(self._telling.next())
             time.sleep(max(0, self._sent / RATE - (time.monotonic() - start)))
+        # Chance may have told of everybody, or not; so what changed is searched for.
+        self._tell(Told("POST"))
 
     def assert_nothing_secret_is_told(self) -> None:
         """E46: no secret anywhere, and no patient but on the operator's page."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
 import sqlite3
+import sys
 import threading
 import time
 from collections import Counter
@@ -21,6 +21,7 @@ from adapter.inbox.events import arrivals_of
 from adapter.inbox.sqlite_inbox import SqliteInbox
 from adapter.inbox.sqlite_worklist import SqliteWorklist
 from adapter.inbox.worklist import Turn, Wish
+from tests.campaigns.sampling import sampled
 from tests.servers.sekmet import Sekmet, sekmet
 from tests.service.living import SECRET, Service, eventually, free_port, service
 from tests.service.people import VALUES, current, load
@@ -99,17 +100,22 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_written_twice(
             assert last.figure("dead_letters") == 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the processor's time is read from /proc")
 def test_a_hundred_thousand_waiting_events_do_not_delay_a_start(tmp_path: Path) -> None:
-    """Restart in under two seconds, whether they were taken in already or not."""
-    _fill(tmp_path / "full", 100_000)
-    # A machine that is busy with other things may be slow once, and will not be each time.
-    starts = (_seconds_to_start(Path(shutil.copytree(tmp_path / "full", tmp_path / str(again)))) for again in range(8))
-    assert any(seconds < 2 for seconds in starts)
+    """Ready in under two seconds, whether they were taken in already or not; of the processor, since others want it."""
+    _fill(tmp_path, 100_000)
+    start = time.monotonic()
+    with service(tmp_path, "http://127.0.0.1:9/fhir") as started:
+        assert started.ask("/ready").status_code == 200
+        assert started.tell("POST").status_code == 200
+        took = time.monotonic() - start
+        sample = sampled(started.process.pid, tmp_path, seconds=took, sent=1, waiting=100_000)
+        assert started.figure("worklist_tasks") >= 100_000
+    assert sample.busy < 2, f"{took:.1f} s by the clock"
 
 
 def _fill(folder: Path, number: int) -> None:
     """So many events that were not taken in, and so many tasks."""
-    folder.mkdir()
     later = datetime.now(UTC).timestamp() + 3600
     worklist = SqliteWorklist(folder / "inbox.worklist.sqlite")
     worklist.commit(Turn(wishes=[Wish(reference=f"Patient/{n}", first=later, due=later) for n in range(number)]))
@@ -118,18 +124,6 @@ def _fill(folder: Path, number: int) -> None:
     told = [Notification(kind=Kind.CHANGED, events=(Happening(f"Observation/{n}", 0, "1"),)) for n in range(number)]
     inbox.store([arrival for each in told for arrival in arrivals_of(each, subscription="")])
     inbox.close()
-
-
-def _seconds_to_start(folder: Path) -> float:
-    """From the beginning of the process until it is ready, has taken a notification and knows of all that waits."""
-    start = time.monotonic()
-    with service(folder, "http://127.0.0.1:9/fhir") as started:
-        assert started.ask("/ready").status_code == 200
-        assert started.tell("POST").status_code == 200
-        took = time.monotonic() - start
-        assert started.figure("worklist_tasks") >= 100_000
-    print(f"started in {took:.2f} s")  # noqa: T201 - shown by -s, and where the test fails
-    return took
 
 
 def _started(folder: Path, server: Sekmet, port: int) -> AbstractContextManager[Service]:
