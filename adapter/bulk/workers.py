@@ -138,7 +138,7 @@ def _answer(task: int, work: Work[object], tell: Tell) -> object:
 
 
 def _undisturbed(work: Work[_Result], task: int, tell: Tell) -> _Result:
-    """Do one task, and collect garbage afterwards: what a task holds is of use till its end, and has hardly a cycle."""
+    """Do one task without looking for cycles: what it holds is of use till its end, and forms hardly any."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -146,7 +146,6 @@ def _undisturbed(work: Work[_Result], task: int, tell: Tell) -> _Result:
     finally:
         if was_enabled:
             gc.enable()
-            gc.collect()
 
 
 def refused(error: OSError) -> OutputRefused:
