@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adapter.fhir.identity import IDENTIFIER_SYSTEM, PROVENANCE_TAG, entry_urn
@@ -60,27 +60,6 @@ def relinked(resource: Json, places: Mapping[str, str]) -> dict[str, Any]:
     return linked
 
 
-def in_chunks(transactions: Iterable[Json], *, entries: int) -> Iterator[dict[str, Any]]:
-    """Several patients' transactions as few larger ones, for servers with a limit; no patient is ever divided.
-
-    What several of them hold, the Device, is one entry: "a resource can only appear in a transaction once (by
-    identity)" (hl7.org/fhir/R4/http.html#trules).
-
-    Args:
-        transactions: One per patient, as from ``as_transaction``.
-        entries: The most entries of one Bundle; Azure takes 500. A patient with more than that gets a Bundle alone.
-    """
-    gathered: dict[str, Json] = {}
-    for transaction in transactions:
-        more = {entry["fullUrl"]: entry for entry in transaction["entry"]}
-        if gathered and len(gathered | more) > entries:
-            yield _bundle_of(gathered)
-            gathered = {}
-        gathered |= more
-    if gathered:
-        yield _bundle_of(gathered)
-
-
 def answered(body: bytes, transaction: Json) -> list[tuple[Standing, bool]] | None:
     """Where each entry stands now and whether it was created; ``None`` where the answer does not say so for each.
 
@@ -108,10 +87,6 @@ def _answered_entry(entry: object, asked: Json) -> tuple[Standing, bool] | None:
         resource_type=asked["resource"]["resourceType"],
     )
     return (place, status.startswith("201")) if place is not None and status.startswith("2") else None
-
-
-def _bundle_of(entries: Mapping[str, Json]) -> dict[str, Any]:
-    return {"resourceType": "Bundle", "type": "transaction", "entry": list(entries.values())}
 
 
 def _post(resource: Json) -> dict[str, str]:

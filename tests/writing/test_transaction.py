@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from adapter.fhir.decoding import encode
-from adapter.fhir.transaction import answered, as_transaction, in_chunks
+from adapter.fhir.transaction import answered, as_transaction
 from adapter.knowledge.model import Knowledge
-from tests.writing.building import assessment, written
+from tests.writing.building import written
 
 
 def test_references_between_entries_are_their_urns_and_inputs_stay_as_they_are(knowledge: Knowledge) -> None:
@@ -71,25 +71,9 @@ def test_what_stands_elsewhere_is_named_where_it_stands(knowledge: Knowledge) ->
     assert entries[1]["resource"]["agent"][0]["who"] == {"reference": "Device/77"}
 
 
-def test_chunks_keep_patients_whole_and_hold_the_device_once(knowledge: Knowledge) -> None:
-    """A1.19: Azure takes 500 entries."""
-    patients = [as_transaction(written(knowledge, assessment(plan=f"P{number}"))) for number in range(10)]
-    chunks = list(in_chunks(patients, entries=7))
-    assert [len(chunk["entry"]) for chunk in chunks] == [7, 7, 7, 3]
-    for chunk in chunks:
-        urls = [entry["fullUrl"] for entry in chunk["entry"]]
-        assert len(urls) == len(set(urls))
-        for entry in chunk["entry"]:
-            performer = entry["resource"].get("performer", {"reference": urls[0]})
-            assert performer["reference"] in urls
-    kinds = [entry["request"]["url"] for chunk in chunks for entry in chunk["entry"]]
-    assert (kinds.count("RiskAssessment"), kinds.count("Device"), kinds.count("Provenance")) == (10, 4, 10)
-
-
-def test_a_patient_larger_than_a_chunk_goes_alone(knowledge: Knowledge) -> None:
-    one, other = (as_transaction(written(knowledge, assessment(plan=plan))) for plan in ("P1", "P2"))
-    assert list(in_chunks([one, other], entries=2)) == [one, other]
-    assert list(in_chunks([], entries=2)) == []
+def test_a_patient_is_a_transaction_below_every_servers_limit(knowledge: Knowledge) -> None:
+    """A1.19: Azure takes 500 entries; whoever takes fewer than three is written to one by one."""
+    assert len(as_transaction(written(knowledge))["entry"]) == 3
 
 
 def _answer(*entries: Any) -> bytes:
