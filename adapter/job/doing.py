@@ -159,7 +159,8 @@ class Job:
         foreseen = _foreseen(patient, resources, known, release)
         if self._choices.dry_run:
             return foreseen or Done(patient=patient, ending=Ending.WOULD_WRITE)
-        if foreseen and foreseen.ending is Ending.UNCHANGED and len(history) == 1:
+        # Of a file nothing says what became of the evidence of earlier ones: that is for the runs that look at it.
+        if foreseen and foreseen.ending is Ending.UNCHANGED and (len(history) == 1 or not fetched.held):
             return foreseen
         if not self._hold(patient):
             return Done(patient=patient, ending=Ending.ELSEWHERE)

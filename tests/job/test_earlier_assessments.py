@@ -218,6 +218,8 @@ def test_what_rests_on_results_of_a_record_that_was_replaced_is_not_taken_back(t
     hospital.hold(newer())
     done = written()
     assert (done.ending, done.retracted, statuses(hospital)) == (Ending.WRITTEN, (), ["final", "final"])
+    hospital.sent.clear()
+    assert (written().ending, hospital.asked()) == (Ending.UNCHANGED, [])
 
 
 def test_an_assessment_that_a_person_edited_keeps_the_list_of_its_evidence(tmp_path: Path) -> None:
