@@ -122,6 +122,32 @@ def given_up(worklist: Worklist, *references: str) -> list[int]:
     return [each.id for each in worklist.letters()]
 
 
+def test_news_of_a_task_that_ends_in_the_same_turn_is_not_lost(opened: Opened) -> None:
+    worklist = opened()
+    worklist.commit(Turn(wishes=[wish("Observation/1", 0), wish("Patient/one", 0), wish("Patient/two", 0)]))
+    found, *patients = sorted(worklist.due(100, most=9), key=lambda task: task.reference)
+    follows = (wish("Patient/one", 50, window=1),)
+    done = [Ended(task=each, ending=Ending.DONE, at=100) for each in patients]
+    worklist.commit(Turn(ended=[Ended(task=found, ending=Ending.DONE, at=100, wishes=follows), *done]))
+    assert only(worklist).reference == "Patient/one"
+
+
+def test_many_tasks_end_each_in_its_own_way(opened: Opened) -> None:
+    worklist = opened()
+    worklist.commit(Turn(wishes=[wish(f"Patient/{number}", 0) for number in range(9)]))
+    tasks = sorted(worklist.due(100, most=9), key=lambda task: task.reference)
+    worklist.commit(Turn(wishes=[wish("Patient/8", 90)]))
+    endings = [Ending.DONE, Ending.LATER, Ending.DEAD] * 3
+    ended = [
+        Ended(task=task, ending=how, at=100, due=200, attempts=1, reason="r")
+        for task, how in zip(tasks, endings, strict=True)
+    ]
+    worklist.commit(Turn(ended=ended))
+    left = {task.reference for task in worklist.due(1000, most=9)}
+    assert left == {"Patient/1", "Patient/4", "Patient/7", "Patient/8"}
+    assert [letter.reference for letter in worklist.letters()] == ["Patient/2", "Patient/5", "Patient/8"]
+
+
 def test_what_was_given_up_waits_with_its_reason(opened: Opened) -> None:
     worklist = opened()
     given_up(worklist, "Patient/one")
