@@ -157,7 +157,8 @@ def test_two_copies_started_together_write_each_assessment_once(small: Sekmet, t
     ledgers = [tmp_path / "one.sqlite", tmp_path / "one.sqlite", tmp_path / "other.sqlite"]
     copies = [_process(small.base, ledger) for ledger in ledgers]
     for copy in copies:
-        assert copy.wait(60) in (0, 1)
+        # 3: at its end the other one still held somebody.
+        assert copy.wait(60) in (0, 1, 3)
     assert len(small.found("RiskAssessment")) == 9
     assert len(small.found("Device")) == 1
     assert len(small.found("Provenance")) == 9
