@@ -94,6 +94,7 @@ def found(source: str, out: str, *, force: bool, resume: bool) -> tuple[Export, 
         OutputRefused: There is output already.
     """
     from adapter.bulk.export import export_at
+    from adapter.bulk.workplace import Workplace
     from adapter.entrypoints.outputs import refuse_existing
 
     target = Path(out)
@@ -101,7 +102,8 @@ def found(source: str, out: str, *, force: bool, resume: bool) -> tuple[Export, 
     if target.resolve().is_relative_to(folder.resolve()):
         raise SettingsInvalid(f"{out}: lies within the export; name a folder beside it")
     there = [path for kind in _KINDS for path in sorted(target.glob(f"{kind}.*"))]
-    if not resume:
+    # A run that is gone on with may have put some of its own output in place already.
+    if not (resume and Workplace(target).earlier_plan()):
         refuse_existing(there, force=force)
     return export_at(Path(source)), target
 

@@ -167,6 +167,7 @@ def test_what_is_there_is_not_overwritten_unasked(tmp_path: Path) -> None:
     folder = laid_out(tmp_path / "in", {"a.ndjson": _LINES})
     out = laid_out(tmp_path / "out", {"RiskAssessment.0002.ndjson": b"old\n"})
     assert convert(folder, "--out", out).exit_code == 2
+    assert convert(folder, "--out", out, "--resume").exit_code == 2, "there is nothing to go on with"
     assert written(out, "RiskAssessment") == [b"old"]
     assert convert(folder, "--out", out, "--force").exit_code in (0, 1)
     assert not (out / "RiskAssessment.0002.ndjson").exists()
