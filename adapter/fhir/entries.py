@@ -39,7 +39,7 @@ def split(data: bytes, name: str, *, carefully: bool = False) -> list[Entry]:
     refuse_markup(data, name)
     if _is_ndjson(data, name):
         return _of_lines(data, name, carefully=carefully)
-    return _of_bytes(data, name, carefully=carefully)
+    return _of_bytes(data, name, carefully=carefully, by_itself=False)
 
 
 def refuse_markup(data: bytes, name: str) -> None:
@@ -66,11 +66,11 @@ def _of_lines(data: bytes, name: str, *, carefully: bool) -> list[Entry]:
     found: list[Entry] = []
     number = 1
     for lines in _chunks(data):
-        plain = [None] * len(lines) if carefully else plain_observations(lines)
+        plain = [None] * len(lines) if carefully else plain_observations(lines, by_itself=False)
         for raw, read in zip(lines, plain, strict=True):
             where = f"{name}:{number}"
             if read is None:
-                found += of_line(bytes(raw), where, carefully=carefully)
+                found += of_line(bytes(raw), where, carefully=carefully, by_itself=False)
             else:
                 found.append(holding_plain(where, read))
             number += 1
@@ -90,30 +90,37 @@ def _chunks(data: bytes) -> Iterator[list[memoryview]]:
         yield lines
 
 
-def of_line(line: bytes, where: str, *, carefully: bool = False) -> list[Entry]:
-    """The entries of one line of NDJSON; none if it is blank, and one with the problem if it is no JSON."""
+def of_line(line: bytes, where: str, *, carefully: bool = False, by_itself: bool = True) -> list[Entry]:
+    """The entries of one line of NDJSON; none if it is blank, and one with the problem if it is no JSON.
+
+    Args:
+        line: With or without its line feed.
+        where: What the line is called in paths.
+        carefully: Whether to decode it by the careful lane, even if it is plain.
+        by_itself: Whether it is read without the others, one of which may say more about it.
+    """
     # Only bytes that end a line in NDJSON end one here: U+2028 inside a text does not.
     line = line.strip()
     if not line:
         return []
     try:
-        return _of_bytes(line, where, carefully=carefully)
+        return _of_bytes(line, where, carefully=carefully, by_itself=by_itself)
     except InputUnreadable as error:
         return [_unreadable(where, error)]
 
 
-def _of_bytes(data: bytes, where: str, *, carefully: bool) -> list[Entry]:
+def _of_bytes(data: bytes, where: str, *, carefully: bool, by_itself: bool) -> list[Entry]:
     """The entries of one JSON document. A Bundle is opened without decoding it, so that a bad entry costs no other."""
     compact = compacted(data)
-    plain = None if carefully or compact.startswith(_HEAD) else plain_observation(compact)
+    plain = None if carefully or compact.startswith(_HEAD) else plain_observation(compact, by_itself=by_itself)
     if plain is not None:
         return [holding_plain(where, plain)]
     opened = None if carefully else opened_bundle(compact)
     if opened is not None:
-        return list(_of_bundle({"type": opened.type}, opened.entry, f"{where}#Bundle"))
+        return list(_of_bundle({"type": opened.type}, opened.entry, f"{where}#Bundle", by_itself=by_itself))
     parts = unique_parts(compact)
     if parts is None and _BUNDLE in data and (spelled := spelled_out(data)) != data:
-        return _of_bytes(spelled, where, carefully=carefully)
+        return _of_bytes(spelled, where, carefully=carefully, by_itself=by_itself)
     items = items_of(parts["entry"]) if parts and "entry" in parts else None
     if parts is None or items is None or bytes(parts.get("resourceType", b"")) != _BUNDLE:
         return list(_of_document(decode(data, where=where), where))
@@ -152,7 +159,7 @@ def _of_resource(resource: Json, around: Entry, prefix: str) -> Iterator[Entry]:
             yield holding(around, resource)
 
 
-def _of_bundle(bundle: Json, entries: Sequence[object], path: str) -> Iterator[Entry]:
+def _of_bundle(bundle: Json, entries: Sequence[object], path: str, *, by_itself: bool = True) -> Iterator[Entry]:
     if bundle.get("implicitRules"):
         what = "the Bundle demands implicitRules that are not known here"
         yield from (
@@ -160,7 +167,8 @@ def _of_bundle(bundle: Json, entries: Sequence[object], path: str) -> Iterator[E
         )
         return
     around = Entry(path, bundle=path, bundle_type=text_at(bundle, "type"))
-    plain = plain_observations([each.resource if isinstance(each, ReadEntry) else _NOTHING for each in entries])
+    raws = [each.resource if isinstance(each, ReadEntry) else _NOTHING for each in entries]
+    plain = plain_observations(raws, by_itself=by_itself)
     found: list[Entry] = []
     for index, (item, read) in enumerate(zip(entries, plain, strict=True)):
         where = f"{path}.entry[{index}]"

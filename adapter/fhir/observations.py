@@ -241,10 +241,14 @@ def _effective(root: Element) -> ClinicalTime | None:
 def _laboratory(record: Record) -> str:
     """The organization that performed the test; persons change while the assay stays the same."""
     for performer in record.root.many("performer"):
-        is_named = performer.text("type") == "Organization" or "Organization/" in performer.text("reference")
-        if is_named or record.resolved(performer, "Organization"):
+        if is_called_organization(performer) or record.resolved(performer, "Organization"):
             return name_of(performer)
     return ""
+
+
+def is_called_organization(performer: Element) -> bool:
+    """Whether a reference says itself that it means an organization."""
+    return performer.text("type") == "Organization" or "Organization/" in performer.text("reference")
 
 
 def _links(record: Record) -> tuple[tuple[str, ...], tuple[str, ...]]:

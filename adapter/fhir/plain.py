@@ -23,10 +23,18 @@ from adapter.errors import InputUnreadable
 from adapter.fhir.datatypes import concept_of, name_of, quantity_of
 from adapter.fhir.decoding import NO_JSON, decode
 from adapter.fhir.element import Element
-from adapter.fhir.observations import codings_of_interpretation, ranges_of
-from adapter.fhir.plain_shapes import ENCODER, NO_META, JsonBytes, Meta, PlainObservation, ReadBundle, ReadObservation
+from adapter.fhir.observations import codings_of_interpretation, is_called_organization, ranges_of
+from adapter.fhir.plain_shapes import (
+    ENCODER,
+    NO_META,
+    Common,
+    JsonBytes,
+    Meta,
+    PlainObservation,
+    ReadBundle,
+    ReadObservation,
+)
 from adapter.fhir.record import SUBSETTED
-from adapter.problems import ProblemCode
 
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?")
 _STATUSES = frozenset({"final", "amended", "corrected"})
@@ -41,17 +49,23 @@ _DECODER = msgspec.json.Decoder(ReadObservation)
 _BUNDLE = msgspec.json.Decoder(ReadBundle)
 
 
-def plain_observation(raw: JsonBytes) -> PlainObservation | None:
-    """The Observation in these bytes, if they prove that nothing in it needs the careful lane."""
+def plain_observation(raw: JsonBytes, *, by_itself: bool = True) -> PlainObservation | None:
+    """The Observation in these bytes, if they prove that nothing in it needs the careful lane.
+
+    Args:
+        raw: One JSON value.
+        by_itself: Whether to take it only if nothing else that may have come could say more about it.
+    """
     try:
         read = _DECODER.decode(raw)
     except NO_JSON:
         return None
     written = ENCODER.encode(read)
-    return _plain(read, raw, written, 0) if _is_proved(written, len(raw)) else None
+    plain = _plain(read, raw, written, 0) if _is_proved(written, len(raw)) else None
+    return None if plain is not None and plain.looks_up and by_itself else plain
 
 
-def plain_observations(raws: Sequence[JsonBytes]) -> list[PlainObservation | None]:
+def plain_observations(raws: Sequence[JsonBytes], *, by_itself: bool = True) -> list[PlainObservation | None]:
     """For each of several JSON values the Observation in it, if its bytes prove that nothing needs the careful lane."""
     read: list[ReadObservation | None] = []
     for raw in raws:
@@ -63,7 +77,7 @@ def plain_observations(raws: Sequence[JsonBytes]) -> list[PlainObservation | Non
     written = ENCODER.encode_lines([each for each, _ in pairs])
     # None of them has grown, so all are proved if together they are as long; else each is asked alone.
     if not _is_proved(written, sum([len(raw) + 1 for _, raw in pairs])):
-        return [plain_observation(raw) for raw in raws]
+        return [plain_observation(raw, by_itself=by_itself) for raw in raws]
     plain: list[PlainObservation | None] = []
     begin = 0
     for each, raw in zip(read, raws, strict=True):
@@ -72,7 +86,7 @@ def plain_observations(raws: Sequence[JsonBytes]) -> list[PlainObservation | Non
         else:
             plain.append(_plain(each, raw, written, begin))
             begin += len(raw) + 1
-    return plain
+    return [each and (None if each.looks_up else each) for each in plain] if by_itself else plain
 
 
 def opened_bundle(data: bytes) -> ReadBundle | None:
@@ -117,7 +131,7 @@ def _plain(read: ReadObservation, raw: JsonBytes, written: bytes, begin: int) ->
         return None
     names = tuple([f"{each.system}|{each.value}" for each in read.identifier if each.system and each.value])
     return PlainObservation(
-        common,
+        common.result,
         read.id,
         meta.versionId,
         subject,
@@ -127,6 +141,7 @@ def _plain(read: ReadObservation, raw: JsonBytes, written: bytes, begin: int) ->
         meta.lastUpdated,
         names,
         raw,
+        common.looks_up or read.specimen is not None,
     )
 
 
@@ -141,7 +156,7 @@ def _number(digits: bytes) -> Decimal | None:
 
 
 @lru_cache(maxsize=_KEPT)
-def _common(behind_number: bytes) -> LabResult | None:
+def _common(behind_number: bytes) -> Common | None:
     """What Observations report that are the same behind their number; ``None`` where that needs the careful lane."""
     json = _NUMBER_UNKNOWN + behind_number
     if json.count(b"{") + json.count(b"[") > _MOST_BRACKETS:
@@ -153,6 +168,7 @@ def _common(behind_number: bytes) -> LabResult | None:
     root = Element(decoded, "") if isinstance(decoded, dict) else Element({}, "")
     quantity = quantity_of(root.one("valueQuantity"))
     reference_ranges, cautions = ranges_of(root)
+    performer, looks_up = _laboratory(root)
     common = LabResult(
         where="",
         entry="",
@@ -164,7 +180,7 @@ def _common(behind_number: bytes) -> LabResult | None:
             unit=quantity and msgspec.structs.replace(quantity, value=None),
             body_site=concept_of(root.one("bodySite")),
             method=concept_of(root.one("method")),
-            performer=_laboratory(root),
+            performer=performer,
         ),
         interpretation=codings_of_interpretation(root, repeats=True),
         reference_ranges=reference_ranges,
@@ -172,15 +188,15 @@ def _common(behind_number: bytes) -> LabResult | None:
     # That interpretation is a list tells the release, even where it is empty.
     is_told = "interpretation" not in root.json or common.interpretation
     is_plain = not (root.faults or cautions) and common.status in _STATUSES and is_told
-    return common if is_plain else None
+    return Common(common, looks_up) if is_plain else None
 
 
-def _laboratory(root: Element) -> str:
-    """The first performer, if it is an organization; what a reference to anybody else means is for the index to say."""
-    performers = root.many("performer")
-    if not performers:
-        return ""
-    first = performers[0]
-    if first.text("type") != "Organization" and "Organization/" not in first.text("reference"):
-        root.fault("performer", ProblemCode.NOT_UNDERSTOOD, "this is for the careful lane")
-    return name_of(first)
+def _laboratory(root: Element) -> tuple[str, bool]:
+    """The organization among the performers by what they are called, and whether others came before it.
+
+    What a reference to those means is for the index to say: it may be an organization, too.
+    """
+    for index, performer in enumerate(root.many("performer")):
+        if is_called_organization(performer):
+            return name_of(performer), index > 0
+    return "", root.has("performer")

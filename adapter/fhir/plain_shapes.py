@@ -82,6 +82,7 @@ class ReadObservation(Part, kw_only=True):
     basedOn: tuple[_Reference, ...] = ()  # noqa: N815
     subject: _Reference
     encounter: _Reference | None = None
+    specimen: _Reference | None = None
     effectiveDateTime: str  # noqa: N815
     issued: str = ""
     valueQuantity: _Quantity  # noqa: N815
@@ -149,7 +150,20 @@ class ReadBundle(Part, kw_only=True):
 
 
 NO_META = Meta()
+LOOKED_UP = frozenset({"Specimen", "Organization"})
 _NO_UNIT = ReportedQuantity(None)
+
+
+class Common(msgspec.Struct, frozen=True, gc=False):
+    """What Observations report that are the same but for what is their own.
+
+    Attributes:
+        result: What they report.
+        looks_up: Whether an Organization, did it come, would say who measured it.
+    """
+
+    result: LabResult
+    looks_up: bool
 
 
 class PlainObservation(msgspec.Struct, frozen=True, gc=False):
@@ -160,6 +174,7 @@ class PlainObservation(msgspec.Struct, frozen=True, gc=False):
         id, version, number, effective, issued, last_updated, identifiers: What is its own.
         subject: The reference to its patient.
         raw: The JSON it was read from.
+        looks_up: Whether it is read so only where none of ``LOOKED_UP`` came: one of them might say more about it.
     """
 
     common: LabResult
@@ -172,6 +187,7 @@ class PlainObservation(msgspec.Struct, frozen=True, gc=False):
     last_updated: str
     identifiers: tuple[str, ...]
     raw: JsonBytes
+    looks_up: bool = False
 
     def result(self, where: str, resource: str, patient: str) -> LabResult:
         """The result it reports.

@@ -18,7 +18,7 @@ from adapter.fhir.entry import Entry
 from adapter.fhir.medications import medication_refusal, read_medication
 from adapter.fhir.observations import observation_refusal, read_observation
 from adapter.fhir.patients import patient_refusal, read_patient
-from adapter.fhir.plain_shapes import PlainObservation
+from adapter.fhir.plain_shapes import LOOKED_UP, PlainObservation
 from adapter.fhir.predictions import prediction_refusal, read_predictions
 from adapter.fhir.record import Record, Row, refusal
 from adapter.fhir.references import Placed, References, address_caution
@@ -145,11 +145,12 @@ def read_entries(
     home = [placed for index, placed in enumerate(references.placed) if index not in visitors]
     reading = Reading(release, problems=[notice] if notice else [], entries=len(home))
     has_plain = release is not Release.STU3
+    looks_up = not LOOKED_UP.isdisjoint([entry.type for entry in entries])
     for placed in home:
-        entry = placed.entry
+        entry, plain = placed.entry, placed.entry.plain
         problem = entry.problem or stale.get(id(placed))
-        if entry.plain is not None and has_plain and problem is None:
-            _read_plain(reading, placed, entry.plain, references)
+        if plain is not None and has_plain and problem is None and not (looks_up and plain.looks_up):
+            _read_plain(reading, placed, plain, references)
             continue
         record = _record(placed, references, release, allow_preliminary=allow_preliminary)
         _file(reading, placed, *_read_one(record, _refusal_unread(entry, release) or problem))

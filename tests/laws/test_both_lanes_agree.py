@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapter.fhir.entries import split
-from adapter.fhir.plain import plain_observation
+from adapter.fhir.entries import of_line, split
+from adapter.fhir.plain import plain_observation, plain_observations
 from adapter.fhir.plain_shapes import ENCODER, ReadObservation
 from adapter.fhir.reading import Reading, Source, read
 from adapter.fhir.releases import Release
@@ -200,6 +200,48 @@ def test_the_lanes_agree_on_a_tag_and_use_nothing_that_the_server_cut(tag: dict[
     fast, careful = lanes(compact(PLAIN | {"meta": {"tag": [tag]}}))
     assert_same(fast, careful)
     assert len(fast.results) == results
+
+
+MEASURED = PLAIN | {
+    "specimen": {"reference": "Specimen/s"},
+    "performer": [{"reference": "Practitioner/d"}, {"reference": "Organization/lab", "display": "Central Laboratory"}],
+}
+FASTING = {"collection": {"fastingStatusDuration": {"value": 9, "code": "h"}}}
+SPECIMEN = compact({"resourceType": "Specimen", "id": "s", **FASTING})
+LABORATORY = compact({"resourceType": "Organization", "id": "d", "name": "Another Laboratory"})
+
+
+def in_searchset(*resources: tuple[str, bytes]) -> bytes:
+    entries = b",".join(b'{"fullUrl":"http://h/fhir/%s","resource":%s}' % (at.encode(), each) for at, each in resources)
+    return b'{"resourceType":"Bundle","type":"searchset","entry":[%s]}' % entries
+
+
+@pytest.mark.parametrize(
+    ("others", "fasting", "laboratory"),
+    [
+        ([], None, "Central Laboratory"),
+        ([("Specimen/s", SPECIMEN)], True, "Central Laboratory"),
+        ([("Specimen/other", SPECIMEN)], None, "Central Laboratory"),
+        ([("Practitioner/d", LABORATORY)], None, "Practitioner/d"),
+    ],
+)
+def test_the_lanes_agree_whether_or_not_came_what_says_more(
+    others: list[tuple[str, bytes]], fasting: bool | None, laboratory: str
+) -> None:
+    """A sample, or whoever measured it, may say more of a result; but mostly they do not come with it."""
+    fast, careful = lanes(in_searchset(("Observation/ctx-1", compact(MEASURED)), *others))
+    assert_same(fast, careful)
+    assert [(result.fasting, result.test.performer) for result in fast.results] == [(fasting, laboratory)]
+
+
+@pytest.mark.parametrize("name", ["specimen", "performer"])
+def test_what_others_may_say_more_about_is_plain_only_among_them(name: str) -> None:
+    """The bulk door reads every line by itself, so there the careful lane has to look for the others."""
+    line = compact(PLAIN | {name: MEASURED[name]})
+    assert plain_observation(line) is None
+    assert plain_observations([line, compact(PLAIN)])[0] is None
+    assert [entry.plain for entry in of_line(line, "")] == [None]
+    assert [entry.plain is not None for entry in split(line, "a.json")] == [True]
 
 
 @given(st.integers(0, 2000), st.binary(max_size=3), st.integers(0, 3))
