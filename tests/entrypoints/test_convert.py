@@ -22,6 +22,9 @@ def test_a_patient_whose_risk_is_clear_ends_with_zero(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert types(result.stdout_bytes) == TRANSACTION
     assert "1 patient: 1 assessed, 0 undetermined; 1 written; 4 entries read as R4" in result.stderr
+    # How the release was found is told, and is no problem.
+    assert "everything was read as R4" in result.stderr
+    assert "problems:" not in result.stderr
 
 
 @pytest.mark.parametrize(
