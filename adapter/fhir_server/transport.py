@@ -144,7 +144,7 @@ class RequestsTransport:
         self._mount = mount
         self._local = threading.local()
         # At DEBUG urllib3 tells every address with all that was searched for: nobody may switch that on by the way.
-        logging.getLogger("urllib3").setLevel(logging.INFO)
+        logging.getLogger("urllib3").setLevel(logging.WARNING)
 
     def send(self, request: Request, *, seconds: float) -> Response:
         """One exchange; the body is read within the time and the size allowed, else a ``ServerError``."""

@@ -206,5 +206,5 @@ def test_the_scan_finds_what_is_there(tmp_path: Path, told: pytest.LogCaptureFix
         sent = server.requests
     assert assessment["subject"]["reference"] == CANARY
     assert [each for each in sent if CANARY in each]
-    logging.getLogger("urllib3.connectionpool").info("GET /fhir/%s", CANARY)
+    logging.getLogger("urllib3.connectionpool").warning("GET /fhir/%s", CANARY)
     assert CANARY in told.text
