@@ -36,6 +36,11 @@ def test_a_scan_without_a_value_is_no_t_score_of_zero() -> None:
     assert refused(lab("38265-5")).code is ProblemCode.VALUE_MISSING
 
 
+def test_a_weight_beyond_any_adults_is_left_to_those_who_know_the_age() -> None:
+    assert understood(lab("29463-7", quantity("9000", "kg", "<"))).digits == "<9000"
+    assert understood(lab("29463-7", quantity("0.5", "kg", "<"))).digits == "<0.5"
+
+
 def test_a_panel_heading_is_not_missing_anything() -> None:
     assert recognise(lab("90264-3"), knowledge(), RecognitionOptions()) is None
 
