@@ -66,7 +66,7 @@ class ClinicalTime(msgspec.Struct, frozen=True, gc=False):
         return False if self.earliest >= other.latest else None
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def clinical_time(text: str) -> ClinicalTime | None:
     """Read a FHIR date, dateTime or instant; ``None`` if it is none (``2026-02-30``, ``24:00``, year 0000).
 

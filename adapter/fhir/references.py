@@ -48,7 +48,7 @@ class Placed(msgspec.Struct, gc=False):
     base: str
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def literal(reference: str) -> Literal | None:
     """Take a RESTful reference apart; ``None`` for URNs, fragments, queries and nonsense."""
     match = _RESTFUL.fullmatch(reference)
