@@ -16,7 +16,8 @@ from adapter.errors import SettingsInvalid
 
 if TYPE_CHECKING:
     from adapter.bulk.export import Export
-    from adapter.bulk.running import Finished, Need, Settings
+    from adapter.bulk.order import Need, Settings
+    from adapter.bulk.running import Finished
     from adapter.bulk.summing import Summary
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -110,7 +111,7 @@ def found(source: str, out: str, *, force: bool, resume: bool) -> tuple[Export, 
 
 def settings(chosen: dict[str, Any], target: Path, *, as_of: datetime, options: Any) -> Settings:  # noqa: ANN401 - Options
     """How to run; a run that goes on has the day of the one that was interrupted, unless another is named."""
-    from adapter.bulk.running import Settings
+    from adapter.bulk.order import Settings
     from adapter.bulk.workplace import Workplace
 
     earlier = Workplace(target).earlier_plan().get("as of") if chosen["resume"] and not chosen["as_of"] else None

@@ -70,7 +70,8 @@ def convert_export_into(source: str, out: str, chosen: dict[str, Any], *, force:
     """Convert an export into a folder, tell of it, and give the exit code."""
     from time import monotonic
 
-    from adapter.bulk.running import convert_export, need_of
+    from adapter.bulk.order import need_of
+    from adapter.bulk.running import convert_export
     from adapter.entrypoints import bulk_converting
 
     export, target = bulk_converting.found(source, out, force=force, resume=chosen["resume"])

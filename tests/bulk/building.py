@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from adapter.bulk.export import export_at
-from adapter.bulk.running import Finished, Need, Settings, convert_export
+from adapter.bulk.order import Need, Settings
+from adapter.bulk.running import Finished, convert_export
 from adapter.fhir.decoding import encode
 from adapter.fhir.reading import Source
 from adapter.pipeline import Options, Outcome, assess_sources

@@ -237,9 +237,9 @@ def test_what_the_disk_did_not_take_is_never_believed(tmp_path: Path, monkeypatc
 
 
 def test_the_disk_that_is_needed_is_checked_before_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from adapter.bulk import running
+    from adapter.bulk import order, running
 
-    needed = running.Need(10 << 30, 1 << 30, 5 << 30)
+    needed = order.Need(10 << 30, 1 << 30, 5 << 30)
     monkeypatch.setattr(running, "need_of", lambda export, target: needed)
     folder = laid_out(tmp_path / "in", {"a.ndjson": _LINES})
     with pytest.raises(OutputRefused, match="10240 MB for temporary files and 1024 MB for the output"):
