@@ -84,7 +84,7 @@ def test_every_journey_has_a_whole_page_that_says_what_the_terminal_says(journey
     assert page.open == []
     assert "⟦" not in page.read
     told = explaining.page(outcome, KNOWLEDGE, language=language).partition("\n\n")[0].splitlines()[1:]
-    sentences = [line.removeprefix("  - ") for line in takewhile(lambda line: not line.endswith(":"), told)]
+    sentences = [line.removeprefix("  - ") for line in takewhile(lambda line: not line.endswith((":", "：")), told)]
     assert sentences
     assert [sentence for sentence in sentences if sentence not in page.read] == []
 
