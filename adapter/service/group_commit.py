@@ -11,8 +11,8 @@ from adapter.inbox.events import Arrival, Inbox
 
 _MOST_AT_ONCE = 500
 # A commit costs as much as storing thirty events, so under load the next one waits so long for so much company.
-_GATHER_SECONDS = 0.001
-_COMPANY = 16
+_GATHER_SECONDS = 0.002
+_COMPANY = 24
 # Beyond this the disk has fallen behind; the sender is told to come again later.
 _MOST_WAITING = 10_000
 
