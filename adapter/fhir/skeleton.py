@@ -8,15 +8,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from adapter.fhir.identity import IS_ID, IS_REFERENCE
 
+# hl7.org/fhir/R4/datatypes.html#instant; whether such a day and time exist, Python knows.
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]((0\d|1[0-3]):[0-5]\d|14:00))", re.ASCII)
+
+
+def _is_instant(text: str) -> bool:
+    try:
+        return bool(_INSTANT.fullmatch(text) and datetime.fromisoformat(text))
+    except ValueError:
+        return False
+
+
 _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 # By the name of an element, which means the same wherever it stands: the rule of its texts, and one that keeps it.
 _EXAMPLES: Mapping[str, tuple[Callable[[str], object], str]] = {
     **dict.fromkeys(("div", "text", "rationale", "mitigation"), (str.strip, "text")),
+    **dict.fromkeys(("occurrenceDateTime", "recorded"), (_is_instant, "2026-01-01T00:00:00Z")),
     "id": (IS_ID.fullmatch, "1"),
     "reference": (IS_REFERENCE.fullmatch, "Observation/1"),
     # Our own ids, in an identifier and in a tag. Any value or code that looks like one is judged like any other.

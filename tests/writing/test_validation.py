@@ -11,6 +11,7 @@ import pytest
 
 from adapter.fhir.device import device
 from adapter.fhir.releases import Release
+from adapter.fhir.skeleton import skeleton
 from adapter.fhir.transaction import as_transaction
 from adapter.fhir.validation import validate, validate_anew
 from adapter.knowledge.model import Knowledge
@@ -94,6 +95,36 @@ def test_whatever_varies_is_judged_as_if_for_the_first_time(knowledge: Knowledge
         assert validate(resource, release) == []
         for spoilt in _spoilt(resource):
             assert validate(spoilt, release) == validate_anew(spoilt, release)
+
+
+@pytest.mark.parametrize("moment", ["2026-06-15T08:30:01.5+08:00", "2028-02-29T23:59:59Z"])
+def test_assessments_of_different_moments_are_judged_once(knowledge: Knowledge, moment: str) -> None:
+    assessed, _, provenance = written(knowledge)
+    assert skeleton(_with(assessed, "occurrenceDateTime", moment)) == skeleton(assessed)
+    assert skeleton(_with(provenance, "recorded", moment)) == skeleton(provenance)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "2026-02-30T08:00:00Z",
+        "2026-06-15T25:00:00Z",
+        "2026-06-15T08:00:60Z",
+        "2026-06-15T08:00:00",
+        "2026-06-15T08:00:00+15:00",
+        "0000-06-15T08:00:00Z",
+        "2026-06-15",
+        "2026-06-15T08:00:00.1234567Z",
+        "\uff12026-06-15T08:00:00Z",
+    ],
+)
+def test_a_moment_that_may_be_none_is_judged_by_itself(knowledge: Knowledge, moment: str) -> None:
+    assessed, _, provenance = written(knowledge)
+    for resource, name in ((assessed, "occurrenceDateTime"), (provenance, "recorded")):
+        assert skeleton(_with(resource, name, moment)) != skeleton(resource)
+        assert validate(_with(resource, name, moment), Release.R4) == validate_anew(
+            _with(resource, name, moment), Release.R4
+        )
 
 
 def test_two_entries_are_never_the_same(knowledge: Knowledge) -> None:
