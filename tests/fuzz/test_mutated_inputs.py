@@ -20,7 +20,7 @@ _INPUTS = sorted(_FIXTURES.glob("*/*/input.*"))
 _ENDINGS = (".json", ".ndjson", ".gz", ".http", ".xml")
 # Larger files are read whole by other tests; here many small ones teach more in the same time.
 _LARGEST = 60_000
-_A_DAY_OF_FIXTURES, _A_DAY_OF_SAMPLES = 2000, 800
+_A_DAY_OF_FIXTURES, _A_DAY_OF_SAMPLES = 1000, 400
 
 
 def campaign(paths: list[Path], seeds: Iterator[int]) -> int:
