@@ -206,10 +206,16 @@ def _is_of_age(given: ReportedRange, age: int | None) -> bool:
 def _amount(given: ReportedQuantity | None, marker: str, knowledge: Knowledge) -> Decimal | None:
     if given is None or given.value is None or given.comparator:
         return None
-    unit = _unit(given)
-    alias = knowledge.unit_aliases.get(unit)
-    factor = knowledge.unit_factors.get(marker, {}).get(alias.unit if alias else unit)
+    unit, said = _spelled(_unit(given), knowledge), _spelled(given.unit, knowledge)
+    if said in knowledge.known_units and said != unit:
+        return None
+    factor = knowledge.unit_factors.get(marker, {}).get(unit)
     return None if factor is None else given.value * factor.factor
+
+
+def _spelled(unit: str, knowledge: Knowledge) -> str:
+    alias = knowledge.unit_aliases.get(unit)
+    return alias.unit if alias else unit
 
 
 def _unit(given: ReportedQuantity | None) -> str:

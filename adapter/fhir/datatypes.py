@@ -45,10 +45,22 @@ def quantity_of(element: Element | None) -> ReportedQuantity | None:
 
 
 def range_of(element: Element | None) -> ReportedRange | None:
-    """A Range."""
+    """A Range; ends in the wrong order, or with a comparator, make it faulty."""
     if element is None:
         return None
-    return ReportedRange(quantity_of(element.one("low")), quantity_of(element.one("high")))
+    low, high = quantity_of(element.one("low")), quantity_of(element.one("high"))
+    if any(end is not None and end.comparator for end in (low, high)):
+        # sqty-1: "The comparator is not used on a SimpleQuantity", and the ends of a Range are that.
+        element.fault("", ProblemCode.COMPARATOR_INVALID, "an end of the range is not exact")
+    elif low is not None and high is not None and _is_above(low, high):
+        # rng-2: "If present, low SHALL have a lower value than high"
+        element.fault("", ProblemCode.ELEMENT_INVALID, "the range ends below where it starts")
+    return ReportedRange(low, high)
+
+
+def _is_above(low: ReportedQuantity, high: ReportedQuantity) -> bool:
+    is_one_unit = (low.unit, low.system, low.code) == (high.unit, high.system, high.code)
+    return is_one_unit and low.value is not None and high.value is not None and low.value > high.value
 
 
 def ratio_of(element: Element) -> ReportedRatio:

@@ -198,8 +198,9 @@ def _of_entry(entry: object, around: Entry) -> Iterator[Entry]:
     resource = entry.get("resource")
     request, response = object_at(entry, "request"), object_at(entry, "response")
     if text_at(request, "method") == "DELETE":
-        deleted_at = text_at(response, "lastModified")
-        yield msgspec.structs.replace(around, deletes=text_at(request, "url"), deleted_at=deleted_at)
+        # The fullUrl names what was deleted, if there is one; the request may go by a condition or a tenant's path.
+        deletes = text_at(entry, "fullUrl") or text_at(request, "url")
+        yield msgspec.structs.replace(around, deletes=deletes, deleted_at=text_at(response, "lastModified"))
     elif isinstance(resource, dict):
         path = f"{around.where}.resource"
         here = msgspec.structs.replace(around, where=path, full_url=text_at(entry, "fullUrl"))

@@ -115,8 +115,17 @@ class References:
         elif reference.startswith("#"):
             known = self._by_contained(contained(here.entry, reference))
         else:
-            known = self.owner(reference, here)
+            known = self._agreed(self.owner(reference, here), subject)
         return known if isinstance(known, str) else msgspec.structs.replace(known, where=subject.where)
+
+    def _agreed(self, owner: str | Problem, subject: Element) -> str | Problem:
+        """The owner, unless the identifier beside the reference is somebody else's."""
+        identifier = subject.one("identifier")
+        named = self._named(identifier) if identifier else set()
+        if isinstance(owner, Problem) or not named or owner in named:
+            return owner
+        what = "the subject's reference and its identifier mean different Patients"
+        return Problem(ProblemCode.SUBJECT_AMBIGUOUS, "", what)
 
     def owner(self, reference: str, here: Placed) -> str | Problem:
         """The key of the patient a literal or conditional reference means, or why that cannot be said."""
@@ -165,7 +174,10 @@ class References:
     def _by_condition(self, reference: str, here: Placed) -> str | Problem:
         if here.entry.bundle_type != "transaction":
             return _unresolved("a conditional reference is valid in a transaction alone")
-        wanted = parse_qs(reference.partition("?")[2]).get("identifier", [])
+        asked = parse_qs(reference.partition("?")[2])
+        wanted = asked.pop("identifier", [])
+        if asked:
+            return _unresolved("the conditional reference asks for more than an identifier")
         known = {key for name in wanted for key in self._by_identifier.get(name, ())}
         return self._only(known, "the conditional reference")
 
@@ -175,8 +187,12 @@ class References:
             reason = subject.own_absence() or subject.absence("reference")
             sentence = "the subject is not given ({reason})" if reason else "the subject is not given"
             return _unresolved(sentence, {"reason": reason})
+        return self._only(self._named(identifier), "the subject's identifier")
+
+    def _named(self, identifier: Element) -> set[str]:
+        """Who stands for the Patients that bear this identifier."""
         name = f"{identifier.text('system')}|{identifier.text('value')}"
-        return self._only(self._by_identifier.get(name, set()), "the subject's identifier")
+        return {self.surviving(key) for key in self._by_identifier.get(name, ())}
 
     def _only(self, keys: Iterable[str], what: str) -> str | Problem:
         survivors = {self.surviving(key) for key in keys}
@@ -307,9 +323,9 @@ def _in_bundle(placed: Iterable[Placed], claims: Collection[str]) -> dict[tuple[
 
 
 def identifiers(patient: Json) -> Iterator[str]:
-    """The business identifiers of a Patient, each as ``system|value``."""
+    """The business identifiers of a Patient, each as ``system|value``; without its system a value is anybody's."""
     for each in Element(patient, "").many("identifier"):
-        if each.has("value"):
+        if each.has("system") and each.has("value"):
             yield f"{each.text('system')}|{each.text('value')}"
 
 

@@ -101,17 +101,21 @@ class ResolvedUnit(msgspec.Struct, frozen=True, gc=False):
 def resolved_unit(quantity: ReportedQuantity, knowledge: Knowledge, *, score: bool = False) -> ResolvedUnit | Refusal:
     """Our spelling of the unit of a quantity, or why there is none.
 
-    A UCUM code is trusted; a unit text counts only through the alias table; both together must agree.
+    A UCUM code is trusted; a unit text counts only through the alias table; both together must agree, and a code
+    without its system, which alone means nothing, must not say otherwise than the text.
     T- and Z-scores and the OST index have no dimension, so for them an absent unit is the unit ``1`` (``score``).
     """
     is_ucum = quantity.system.rstrip("/") == UCUM
     cautions = (ProblemCode.CODE_SYSTEM_ALIAS.value,) if is_ucum and quantity.system != UCUM else ()
-    by_code = _spelled(quantity.code, knowledge) if is_ucum and quantity.code else None
+    said = _spelled(quantity.code, knowledge) if quantity.code else None
+    by_code = said if is_ucum else None
     by_text = _spelled(quantity.unit, knowledge) if quantity.unit else None
     if by_code is None and is_ucum and quantity.code:
         values = {"unit": repr(quantity.code)}
         return Refusal(ProblemCode.UNIT_UNKNOWN, ".value", "the unit code {unit} is not known", values)
-    if by_code and by_text and by_code.name != by_text.name and not (score and by_text.name == _UNITLESS):
+    # A bare "1" without UCUM may be a number in a list of the laboratory's own.
+    heard = by_code or (said if said != ResolvedUnit(_UNITLESS) else None)
+    if _contradict(heard, by_text, score=score):
         values = {"unit": repr(quantity.unit), "code": repr(quantity.code)}
         return Refusal(ProblemCode.UNIT_CONTRADICTS, ".value", "the unit says {unit} and its code says {code}", values)
     chosen = by_code or by_text
@@ -123,6 +127,12 @@ def resolved_unit(quantity: ReportedQuantity, knowledge: Knowledge, *, score: bo
     if score:
         return ResolvedUnit(_UNITLESS)
     return Refusal(ProblemCode.UNIT_MISSING, ".value", "the value came without a unit")
+
+
+def _contradict(code: ResolvedUnit | None, text: ResolvedUnit | None, *, score: bool) -> bool:
+    if code is None or text is None or (score and text.name == _UNITLESS):
+        return False
+    return code.name != text.name
 
 
 def _spelled(text: str, knowledge: Knowledge) -> ResolvedUnit | None:
@@ -156,7 +166,7 @@ def _from_range(result: LabResult, low: ReportedQuantity | None, high: ReportedQ
     ends = [end for end in (low, high) if end is not None and end.value is not None]
     if not ends:
         return _problem(result, ProblemCode.VALUE_MISSING, "the range has no ends")
-    if len(ends) == 2 and (ends[0].unit, ends[0].code) != (ends[1].unit, ends[1].code):
+    if len({(end.unit, end.system, end.code) for end in ends}) > 1:
         return _problem(result, ProblemCode.UNIT_CONTRADICTS, "the ends of the range have different units")
     interval = Interval(low.value if low else None, high.value if high else None)
     digits = f"{_plain(low)}–{_plain(high)}"
@@ -168,20 +178,29 @@ def _from_ratio(
 ) -> _Received | Problem:
     if numerator is None or numerator.value is None or denominator is None or not denominator.value:
         return _problem(result, ProblemCode.VALUE_MISSING, "the ratio is incomplete")
-    below = denominator.code or denominator.unit
     if denominator.comparator:
         return _problem(result, ProblemCode.COMPARATOR_INVALID, "the denominator of the ratio is not exact")
-    if (below, denominator.value) in _DAY:
-        per = "(24.h)"
-    elif denominator.value == 1:
-        per = below
-    else:
+    above, below = _ucum_code(numerator), _ucum_code(denominator)
+    code = _per(above or numerator.unit, below or denominator.unit, denominator.value)
+    if not code:
         what = "a ratio per {amount} is not per 24 hours and not per one unit"
-        values = {"amount": f"{format(denominator.value, 'f')} {below}"}
+        values = {"amount": f"{format(denominator.value, 'f')} {below or denominator.unit}"}
         return _problem(result, ProblemCode.UNIT_UNKNOWN, what, values)
-    unit = f"{numerator.code or numerator.unit}/{per}"
-    quantity = msgspec.structs.replace(numerator, unit="", code=unit, system=UCUM)
+    # Texts and codes are put together apart, so that a text that contradicts its code is found as in any quantity.
+    text = _per(numerator.unit or above, denominator.unit or below, denominator.value)
+    quantity = msgspec.structs.replace(numerator, unit=text, code=code, system=UCUM)
     return _Received(_interval(numerator.comparator, numerator.value), _digits(numerator), quantity)
+
+
+def _per(above: str, below: str, amount: Decimal) -> str:
+    """The unit of a ratio; empty where it is not per 24 hours and not per one unit."""
+    if (below, amount) in _DAY:
+        return f"{above}/(24.h)"
+    return f"{above}/{below}" if amount == 1 else ""
+
+
+def _ucum_code(quantity: ReportedQuantity) -> str:
+    return quantity.code if quantity.system.rstrip("/") == UCUM else ""
 
 
 def _from_text(result: LabResult, text: str, *, read_text: bool) -> _Received | Problem:
