@@ -13,6 +13,7 @@ from adapter.fhir.decoding import Json, decode, unpack
 from adapter.fhir.entry import Entry, holding, holding_plain, object_at, text_at
 from adapter.fhir.plain import opened_bundle, plain_observation, plain_observations, says_nothing
 from adapter.fhir.plain_shapes import ReadEntry
+from adapter.fhir.references import literal
 from adapter.problems import NO_VALUES, Problem, ProblemCode, Severity
 
 _BUNDLE = b'"Bundle"'
@@ -198,8 +199,9 @@ def _of_entry(entry: object, around: Entry) -> Iterator[Entry]:
     resource = entry.get("resource")
     request, response = object_at(entry, "request"), object_at(entry, "response")
     if text_at(request, "method") == "DELETE":
-        # The fullUrl names what was deleted, if there is one; the request may go by a condition or a tenant's path.
-        deletes = text_at(entry, "fullUrl") or text_at(request, "url")
+        # The fullUrl names the server, too, and a request may go by a condition or a tenant's path.
+        addresses = (text_at(entry, "fullUrl"), text_at(request, "url"))
+        deletes = next(filter(literal, addresses), addresses[1])
         yield msgspec.structs.replace(around, deletes=deletes, deleted_at=text_at(response, "lastModified"))
     elif isinstance(resource, dict):
         path = f"{around.where}.resource"

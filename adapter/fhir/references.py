@@ -65,7 +65,8 @@ class References:
     def __init__(self, entries: Sequence[Entry], bases: Collection[str] = ()) -> None:
         """Take in the entries, and the service bases of which the rest of the input speaks, if they are a part."""
         addresses = [_address(entry) for entry in entries]
-        self._server = _single({*_bases(entries, addresses), *bases})
+        self._bases = {*_bases(entries, addresses), *bases}
+        self._server = _single(self._bases)
         self._urns: dict[str, str] = {}
         self._claims = _claims(entries, addresses)
         self._owners: dict[tuple[str, str, str], str | Problem] = {}
@@ -73,6 +74,7 @@ class References:
         self._first, self._versions = _by_key(self.placed)
         self._in_bundle = _in_bundle(self.placed, self._claims) if self._claims else {}
         self._by_identifier: dict[str, set[str]] = {}
+        self._systems: dict[str, set[str]] = {}
         self._replaced: dict[str, str] = {}
         self._survivors: dict[str, str] = {}
         for placed in self.placed:
@@ -119,10 +121,14 @@ class References:
         return known if isinstance(known, str) else msgspec.structs.replace(known, where=subject.where)
 
     def _agreed(self, owner: str | Problem, subject: Element) -> str | Problem:
-        """The owner, unless the identifier beside the reference is somebody else's."""
+        """The owner, unless its own identifiers of that system are others than the one beside the reference.
+
+        Only the owner's Patient is asked, for it comes through every door, and all others only through some.
+        """
         identifier = subject.one("identifier")
-        named = self._named(identifier) if identifier else set()
-        if isinstance(owner, Problem) or not named or owner in named:
+        if isinstance(owner, Problem) or identifier is None or not identifier.has("value"):
+            return owner
+        if identifier.text("system") not in self._systems.get(owner, ()) or owner in self._named(identifier):
             return owner
         what = "the subject's reference and its identifier mean different Patients"
         return Problem(ProblemCode.SUBJECT_AMBIGUOUS, "", what)
@@ -212,7 +218,9 @@ class References:
     def _place(self, entry: Entry, address: Literal | None) -> Placed:
         if address is None:
             return Placed(entry, self._key_without_address(entry), "")
-        key = address.local if address.base in ("", self._server) else f"{address.base}/{address.local}"
+        # What is deleted at an address of which nothing else speaks may well be what came without one, or by another.
+        base = "" if entry.deletes and address.base not in self._bases else address.base
+        key = self._normal(base, address.local)
         return Placed(entry, key, address.base if entry.full_url else "")
 
     def _key_without_address(self, entry: Entry) -> str:
@@ -227,6 +235,7 @@ class References:
         """Note by what else a Patient may be meant, and by whom it was replaced."""
         for name in identifiers(patient):
             self._by_identifier.setdefault(name, set()).add(placed.key)
+            self._systems.setdefault(placed.key, set()).add(name.partition("|")[0])
         for link in Element(patient, "").many("link"):
             other = link.one("other")
             key = self.key(other.text("reference"), placed) if other else ""

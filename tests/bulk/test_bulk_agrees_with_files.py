@@ -13,6 +13,7 @@ from adapter.bulk.layout import Layout
 from adapter.bulk.running import convert_export
 from tests.bulk.building import SMALL, Silence, converted, laid_out, said_by_bulk, said_by_files
 from tests.bulk.populations import hospital
+from tests.fhir.building import ndjson, observation, patient
 from tests.recognition.building import knowledge
 
 _TINY = msgspec.structs.replace(SMALL, memory=512 * 1024)
@@ -78,3 +79,20 @@ def test_results_that_have_little_in_common_are_assessed_alike(
     finished = converted(folder, tmp_path / "out")
 
     assert said_by_bulk(tmp_path / "out", finished) == said_by_files(folder)
+
+
+def test_identifiers_that_contradict_their_references_are_refused_alike(tmp_path: Path) -> None:
+    """Whose an identifier is may be known in another part alone; what is said of a result must not hang on that."""
+    numbered = [patient(f"n{each}", identifier=[{"system": "urn:ward", "value": f"n{each}"}]) for each in range(40)]
+    claimed = [
+        observation(f"o{each}", subject={"reference": "Patient/n0", "identifier": person["identifier"][0]})
+        for each, person in enumerate(numbered)
+    ]
+    files = {"Patient.ndjson": ndjson(*numbered), "Observation.ndjson": ndjson(*claimed)}
+    folder = laid_out(tmp_path / "in", files)
+
+    finished = converted(folder, tmp_path / "out")
+
+    said = said_by_bulk(tmp_path / "out", finished)
+    assert said == said_by_files(folder)
+    assert said.set_aside["subject-ambiguous"] == 39

@@ -118,12 +118,29 @@ def test_a_condition_that_asks_for_more_than_a_number_is_not_taken_by_halves(
     assert [used for each in used_by(answer).values() for used in each] == markers
 
 
-def test_what_was_deleted_is_named_by_its_full_url(tmp_path: Path) -> None:
-    base, result = "http://example.org/fhir", measured("ctx", "ctx", "812")
-    kept = [{"fullUrl": f"{base}/{each['resourceType']}/{each['id']}", "resource": each} for each in (WOMAN, result)]
+@pytest.mark.parametrize(
+    ("full_url", "url", "base"),
+    [
+        ("http://example.org/fhir/Observation/ctx", "Observation/ctx", "http://example.org/fhir"),
+        ("http://example.org/fhir/Observation/ctx", "Observation?identifier=urn:ward|7", "http://example.org/fhir"),
+        ("http://example.org/fhir/Observation/ctx", "/Observation/ctx", "http://example.org/fhir"),
+        ("http://example.org/fhir/Observation/ctx", "Observation/ctx", ""),
+        ("http://inside:8080/fhir/Observation/ctx", "Observation/ctx", "http://example.org/fhir"),
+        ("urn:uuid:00000000-0000-4000-8000-00000000000a", "Observation/ctx", "http://example.org/fhir"),
+        ("", "Observation/ctx", "http://example.org/fhir"),
+    ],
+)
+def test_what_was_deleted_is_not_used_whichever_of_its_addresses_names_it(
+    full_url: str, url: str, base: str, tmp_path: Path
+) -> None:
+    """A4.1"""
+    kept = [
+        {**({"fullUrl": f"{base}/{each['resourceType']}/{each['id']}"} if base else {}), "resource": each}
+        for each in (WOMAN, measured("ctx", "ctx", "812"))
+    ]
     gone = {
-        "fullUrl": f"{base}/Observation/ctx",
-        "request": {"method": "DELETE", "url": "Observation?identifier=urn:ward|7"},
+        **({"fullUrl": full_url} if full_url else {}),
+        "request": {"method": "DELETE", "url": url},
         "response": {"status": "204", "lastModified": "2026-06-10T00:00:00Z"},
     }
 
@@ -131,3 +148,18 @@ def test_what_was_deleted_is_named_by_its_full_url(tmp_path: Path) -> None:
 
     [patient] = answer["patients"]
     assert [each["reason"] for each in patient["set_aside"]] == ["deleted"]
+
+
+def test_a_deletion_on_one_of_two_servers_costs_the_other_nothing(tmp_path: Path) -> None:
+    """A4.1, A4.3"""
+    here, there = "http://example.org/fhir", "http://example.com/fhir"
+    kept = [
+        {"fullUrl": f"{base}/{each['resourceType']}/{each['id']}", "resource": each}
+        for base in (here, there)
+        for each in (WOMAN, measured("ctx", "ctx", "812"))
+    ]
+    gone = {"fullUrl": f"{here}/Observation/ctx", "request": {"method": "DELETE", "url": "Observation/ctx"}}
+
+    answer = read(tmp_path, {"resourceType": "Bundle", "type": "history", "entry": [gone, *kept]})
+
+    assert used_by(answer) == {f"{here}/Patient/p": [], f"{there}/Patient/p": ["ctx"]}
