@@ -34,6 +34,9 @@ RANGE = 32 * 1024 * 1024
 LARGEST_FILE = 1024 * 1024 * 1024
 _FEWEST_BITS, _MOST_BITS = 4, 12
 
+_scanned_in = msgspec.json.Decoder(Scanned).decode
+_reduced_in = msgspec.json.Decoder(Reduced).decode
+
 
 class Finished(msgspec.Struct, frozen=True):
     """The summary, what it was written to, and what the validation cost in seconds of work."""
@@ -118,7 +121,9 @@ class _Run:
         scan = Scan(self._export.files, self._layout, self._knowledge, has_plain, self._means.share_of_memory // 2)
         names = [f"{step}-{chunk:05}" for chunk in range(len(self._chunks))]
         found = {
-            chunk: done for chunk, name in enumerate(names) if (done := self.workplace.done(f"{name}.json", Scanned))
+            chunk: done
+            for chunk, name in enumerate(names)
+            if (done := self.workplace.done(f"{name}.json", _scanned_in))
         }
         todo = [chunk for chunk in range(len(names)) if chunk not in found]
         self._announce.begins("scanning", sum(self._size(chunk) for chunk in range(len(names))))
@@ -151,7 +156,7 @@ class _Run:
             self._settings.share,
         )
         parts = range(spills.layout.parts)
-        found = {part: done for part in parts if (done := self.workplace.done(_reduced(part), Reduced))}
+        found = {part: done for part in parts if (done := self.workplace.done(_reduced(part), _reduced_in))}
         shapes = Recalled(spills.scanned, self._layout.slots - 1)
 
         def work(part: int) -> Reduced:

@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +19,8 @@ _PLAN = "plan.json"
 _LOCK = "lock"
 _PATIENCE = 15.0
 _Done = TypeVar("_Done")
+
+_plan_in = msgspec.json.Decoder(dict[str, object]).decode
 
 
 class Workplace:
@@ -58,16 +60,16 @@ class Workplace:
 
     def earlier_plan(self) -> dict[str, object]:
         """The plan of an interrupted run; empty if there is none."""
-        return self.done(_PLAN, dict) or {}
+        return self.done(_PLAN, _plan_in) or {}
 
     def path(self, name: str) -> Path:
         """A file in the folder."""
         return self.folder / name
 
-    def done(self, name: str, type_: type[_Done]) -> _Done | None:
+    def done(self, name: str, read: Callable[[bytes], _Done]) -> _Done | None:
         """What was noted when a step was finished; ``None`` if it was not."""
         path = self.path(name)
-        return msgspec.json.decode(path.read_bytes(), type=type_) if path.exists() else None
+        return read(path.read_bytes()) if path.exists() else None
 
     def finish(self, name: str, note: object) -> None:
         """Note that a step is finished, in one step itself, so that it is known even after a power cut."""

@@ -74,10 +74,13 @@ class Outcome(msgspec.Struct, frozen=True):
         return any(each.severity in _GRAVE for each in self.issue)
 
 
+_outcome_in = msgspec.json.Decoder(Outcome).decode
+
+
 def outcome_of(body: bytes) -> Outcome:
     """The OperationOutcome in a body; an empty one where there is none."""
     try:
-        found = msgspec.json.decode(body, type=Outcome)
+        found = _outcome_in(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Outcome()
     return found if found.resourceType == "OperationOutcome" else Outcome()

@@ -58,6 +58,10 @@ class Page(msgspec.Struct, frozen=True):
     last_updated: str = ""
 
 
+_bundle_in = msgspec.json.Decoder(_Bundle).decode
+_resource_in = msgspec.json.Decoder(_Resource).decode
+
+
 def page_of(answer: Response) -> Page:
     """Read the page in an answer.
 
@@ -66,7 +70,7 @@ def page_of(answer: Response) -> Page:
             OperationOutcome of severity error within a 200.
     """
     try:
-        bundle = msgspec.json.decode(answer.body, type=_Bundle)
+        bundle = _bundle_in(answer.body)
         outcomes = [outcome_of(bytes(entry.resource)) for entry in bundle.entry if _is_outcome(entry)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ServerError("the answer to a search is not readable as JSON", code="unexpected-content") from error
@@ -117,7 +121,7 @@ def _is_outcome(entry: _Entry) -> bool:
     if not entry.resource or (entry.search and entry.search.mode == "match"):
         return False
     try:
-        return msgspec.json.decode(entry.resource, type=_Resource).resourceType == "OperationOutcome"
+        return _resource_in(entry.resource).resourceType == "OperationOutcome"
     except msgspec.ValidationError:
         # A broken entry costs no other: the pipeline sets it aside.
         return False

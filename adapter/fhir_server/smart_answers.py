@@ -65,12 +65,17 @@ class _Refused(msgspec.Struct, frozen=True):
     error_description: str = ""
 
 
+_configuration_in = msgspec.json.Decoder(Configuration).decode
+_granted_in = msgspec.json.Decoder(_Granted).decode
+_refused_in = msgspec.json.Decoder(_Refused).decode
+
+
 def configuration_of(response: Response) -> Configuration | None:
     """The SMART configuration in an answer; ``None`` where the server has none."""
     if response.status != 200:
         return None
     try:
-        return msgspec.json.decode(response.body, type=Configuration)
+        return _configuration_in(response.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
@@ -145,7 +150,7 @@ def token_of(response: Response, *, asked_at: float) -> Token:
     if response.status != 200:
         raise _refusal(response)
     try:
-        granted = msgspec.json.decode(response.body, type=_Granted)
+        granted = _granted_in(response.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         granted = _Granted()
     if granted.token_type.lower() != "bearer" or not re.fullmatch(r"[!-~]+", granted.access_token):
@@ -167,7 +172,7 @@ def _life(expires_in: object) -> float:
 
 def _refusal(response: Response) -> ServerError:
     try:
-        refused = msgspec.json.decode(response.body, type=_Refused)
+        refused = _refused_in(response.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         refused = _Refused()
     if refused.error not in _ADVICE:

@@ -51,6 +51,8 @@ _AFTER = """
 # So few at a time that nobody who waits for an acknowledgement notices.
 _FORGOTTEN_AT_ONCE = 5_000
 
+_kept_in = msgspec.json.Decoder(list[Kept]).decode
+
 
 class SqliteInbox:
     """Keeps events in a file; see ``Inbox``."""
@@ -79,7 +81,7 @@ class SqliteInbox:
         with self._file.reading() as connection:
             (found,) = connection.execute(_AFTER, (cursor, most)).fetchone()
         # An aggregate promises no order (sqlite.org/json1.html#jgrouparray).
-        return sorted(msgspec.json.decode(found, type=list[Kept]), key=attrgetter("id"))
+        return sorted(_kept_in(found), key=attrgetter("id"))
 
     def waiting(self, cursor: int) -> tuple[int, float]:
         """How many events came after one of them, and when the oldest of these arrived; 0 if there is none."""

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Collection, Sequence
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -109,6 +110,9 @@ _LETTER = """
 _LATER = "UPDATE task SET due = ?, attempts = ?, tried_at = ?, reason = ? WHERE reference = ?"
 _CURSOR = "cursor"
 
+_tasks_in = msgspec.json.Decoder(list[Task]).decode
+_numbers_in = msgspec.json.Decoder(Numbers).decode
+
 
 class SqliteWorklist:
     """Keeps what is to be done in a file; see ``Worklist``."""
@@ -153,7 +157,7 @@ class SqliteWorklist:
         """What is due, longest first, except some that are under way."""
         with self._file.reading() as connection:
             (found,) = connection.execute(_DUE, (now, most + len(but))).fetchone()
-        tasks = sorted(msgspec.json.decode(found, type=list[Task]), key=attrgetter("due"))
+        tasks = sorted(_tasks_in(found), key=attrgetter("due"))
         return [each for each in tasks if each.reference not in but][:most]
 
     def counts(self) -> tuple[int, int, float]:
@@ -170,13 +174,13 @@ class SqliteWorklist:
                 "SELECT reference, numbers, status, heard_at, event_at, duplicates, gaps, resets "
                 "FROM watched ORDER BY reference"
             ).fetchall()
-        return [_watched(*row) for row in rows]
+        return [_watched(row) for row in rows]
 
     def letters(self) -> list[Letter]:
         """What was given up, oldest first."""
         with self._file.reading() as connection:
             rows = connection.execute("SELECT id, reference, reason, attempts, first, at FROM letter ORDER BY id")
-            return [_letter(*row) for row in rows]
+            return [_letter(row) for row in rows]
 
     def replay(self, ids: Sequence[int], *, who: str, now: float) -> int:
         """Put letters back among the tasks, due at once; how many there were."""
@@ -275,12 +279,12 @@ def _row_of(each: Watched) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _letter(*row: object) -> Letter:
-    return msgspec.convert(dict(zip(Letter.__struct_fields__, row, strict=True)), Letter)
+def _letter(row: Sequence[Any]) -> Letter:
+    return Letter(**dict(zip(Letter.__struct_fields__, row, strict=True)))
 
 
-def _watched(reference: str, numbers: str, *row: object) -> Watched:
-    known = msgspec.json.decode(numbers, type=Numbers)
+def _watched(row: Sequence[Any]) -> Watched:
+    reference, numbers, *others = row
     names = ("status", "heard_at", "event_at", "duplicates", "gaps", "resets")
-    rest = dict(zip(names, row, strict=True))
-    return msgspec.convert({"reference": reference, "numbers": known, **rest}, Watched)
+    rest = dict(zip(names, others, strict=True))
+    return Watched(reference=reference, numbers=_numbers_in(numbers), **rest)

@@ -56,10 +56,15 @@ class _Resource(msgspec.Struct, rename="camel"):
     medication: Any = None
 
 
+_page_in = msgspec.json.Decoder(_Page).decode
+_entry_in = msgspec.json.Decoder(_Entry).decode
+_resource_in = msgspec.json.Decoder(_Resource).decode
+
+
 def delivered(page: Source) -> list[Delivered] | None:
     """The entries of one answer; ``None`` where its bytes cannot be taken apart."""
     try:
-        found = msgspec.json.decode(page.data.removeprefix(_BYTE_ORDER_MARK), type=_Page)
+        found = _page_in(page.data.removeprefix(_BYTE_ORDER_MARK))
     except msgspec.MsgspecError:
         return None
     return [_delivered(bytes(raw)) for raw in found.entry]
@@ -102,7 +107,7 @@ def undelivered(entries: Sequence[Delivered], own: frozenset[str]) -> list[str]:
 
 def _delivered(raw: bytes) -> Delivered:
     try:
-        entry = msgspec.json.decode(raw, type=_Entry)
+        entry = _entry_in(raw)
     except msgspec.MsgspecError:
         return Delivered(raw=raw)
     address = literal(entry.full_url)
@@ -111,7 +116,7 @@ def _delivered(raw: bytes) -> Delivered:
 
 def _named(raw: bytes, base: str) -> Delivered:
     try:
-        resource = msgspec.json.decode(raw, type=_Resource)
+        resource = _resource_in(raw)
     except msgspec.MsgspecError:
         return Delivered(raw=raw, base=base)
     local = f"{resource.resource_type}/{resource.id}" if resource.resource_type and resource.id else ""

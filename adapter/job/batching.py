@@ -38,6 +38,9 @@ class _Answer(msgspec.Struct):
     type: str
 
 
+_answer_in = msgspec.json.Decoder(_Answer).decode
+
+
 def at_once(server: FhirServer, paths: Sequence[str]) -> list[Part] | None:
     """The answers to several GETs, in their order; ``None`` where the server takes no such batch.
 
@@ -62,7 +65,7 @@ def at_once(server: FhirServer, paths: Sequence[str]) -> list[Part] | None:
 
 def _opened(body: bytes) -> _Answer | None:
     try:
-        return msgspec.json.decode(body, type=_Answer)
+        return _answer_in(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 

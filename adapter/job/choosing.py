@@ -85,7 +85,7 @@ def members(server: FhirServer, group: str) -> Chosen:
     if answer is None:
         raise SettingsInvalid("--group: the server has no Group of this id")
     try:
-        found = msgspec.json.decode(answer.body, type=_Group)
+        found = _group_in(answer.body)
     except msgspec.MsgspecError:
         raise ServerError("the Group cannot be read", code="unexpected-content") from None
     links = [literal(each.entity.reference) for each in found.member if not each.inactive]
@@ -144,6 +144,9 @@ class _Member(msgspec.Struct):
 
 class _Group(msgspec.Struct):
     member: list[_Member] = []
+
+
+_group_in = msgspec.json.Decoder(_Group).decode
 
 
 class _Listing:

@@ -45,6 +45,9 @@ class _Smart(msgspec.Struct, frozen=True):
     capabilities: tuple[str, ...] = ()
 
 
+_smart_in = msgspec.json.Decoder(_Smart).decode
+
+
 def examine(server: FhirServer, codes: Sequence[str]) -> list[Finding]:
     """Ask a server what it can do, and try a search that finds nobody; nothing is written.
 
@@ -81,7 +84,7 @@ def _smart(server: FhirServer) -> Finding:
     url = f"{server.base}/.well-known/smart-configuration"
     try:
         answer = server.fetch(url, {"Accept": "application/json"}, with_credentials=False)
-        found = msgspec.json.decode(answer.body, type=_Smart) if answer.status == 200 else _Smart()
+        found = _smart_in(answer.body) if answer.status == 200 else _Smart()
     except (ServerError, msgspec.MsgspecError):
         found = _Smart()
     if not found.token_endpoint:

@@ -67,6 +67,10 @@ class _Done(msgspec.Struct):
     home: Fetched
 
 
+_state_in = msgspec.json.Decoder(_State).decode
+_done_in = msgspec.json.Decoder(_Done).decode
+
+
 def fetch_export(
     server: FhirServer,
     export: Export,
@@ -133,7 +137,7 @@ def abandon(server: FhirServer, folder: Path) -> None:
 def _done(server: FhirServer, export: Export, folder: Path) -> Fetched | None:
     """What was brought home before, if it was the same export."""
     try:
-        done = msgspec.json.decode((folder / _DONE).read_bytes(), type=_Done)
+        done = _done_in((folder / _DONE).read_bytes())
     except FileNotFoundError:
         return None
     return done.home if (done.base, done.export) == (server.base, export) else None
@@ -155,7 +159,7 @@ def _begun(server: FhirServer, export: Export, folder: Path) -> _State:
 def _known(folder: Path) -> _State | None:
     path = folder / _STATE
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_State)
+        return _state_in(path.read_bytes())
     except FileNotFoundError:
         return None
     except msgspec.DecodeError as error:

@@ -119,6 +119,9 @@ def _text(row: Mapping[str, Any], name: str, where: str) -> str:
     return value
 
 
+_object_in = msgspec.json.Decoder(dict[str, Any]).decode
+
+
 def decode_json(content: bytes) -> Mapping[str, Any]:
     """The JSON object of a file; raises ``msgspec.DecodeError`` where it is none."""
-    return msgspec.json.decode(content, type=dict[str, Any])
+    return _object_in(content)

@@ -35,6 +35,8 @@ _GO_ON = """
 
 Values = dict[str, str | int]
 
+_texts_in = msgspec.json.Decoder(tuple[str, ...]).decode
+
 
 def values(entry: Entry, now: str) -> Values:
     """An entry as its columns, recorded now."""
@@ -88,8 +90,8 @@ def _as_entry(row: Sequence[Any]) -> Entry:
         key=key,
         patient=patient,
         state=State(state),
-        evidence=_from_listed(evidence),
-        written=_from_listed(written),
+        evidence=_texts_in(evidence),
+        written=_texts_in(written),
         attempts=attempts,
         reason=reason,
         replaces=replaces,
@@ -99,10 +101,6 @@ def _as_entry(row: Sequence[Any]) -> Entry:
 
 def _listed(values: Sequence[str]) -> str:
     return msgspec.json.encode(values).decode()
-
-
-def _from_listed(text: str) -> tuple[str, ...]:
-    return msgspec.json.decode(text, type=tuple[str, ...])
 
 
 def unversioned(reference: str) -> str:

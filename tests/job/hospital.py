@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,6 +60,7 @@ class Hospital:
         keeps_ids: A create keeps the id it was sent, where that is free.
         sent: Every request so far.
         clock: The moment of each change, counted up.
+        turn: Who has it is answered: as at a server with transactions, one request is carried out at a time.
     """
 
     metadata: Json | None = field(default_factory=statement)
@@ -74,6 +76,7 @@ class Hospital:
     sent: list[Request] = field(default_factory=list)
     held: dict[str, Json] = field(default_factory=dict)
     clock: int = 0
+    turn: threading.Lock = field(default_factory=threading.Lock)
 
     def hold(self, *resources: Mapping[str, Any]) -> None:
         """Take in resources, or new versions of them."""
@@ -100,7 +103,8 @@ class Hospital:
         """One exchange."""
         self.sent.append(request)
         self.before(request)
-        answer = self._answer(request)
+        with self.turn:
+            answer = self._answer(request)
         self.after(request)
         return Response(answer.status, answer.headers, answer.body, request.url)
 
