@@ -14,6 +14,7 @@ from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 import msgspec
 import requests
@@ -175,14 +176,14 @@ class RequestsTransport:
                 return Response(answer.status_code, headers, body, request.url)
         except requests.exceptions.SSLError as error:
             if _hung_up(error):
-                raise ServerError("no answer came (hung up)", code="unreachable", may_retry=True) from None
+                raise _unreachable(request.url, "hung up") from None
             what = "the server's certificate is not trusted, or it refuses ours; see the settings for certificates"
             raise ServerError(what, code="tls-refused") from None
         except (requests.exceptions.ReadTimeout, ReadTimeoutError):
             raise ServerError("the answer came too slowly", code="too-slow", may_retry=True) from None
         except (requests.RequestException, HTTPError, OSError) as error:
             # The error itself holds the URL, and with it what was searched for.
-            raise ServerError(f"no answer came ({type(error).__name__})", code="unreachable", may_retry=True) from None
+            raise _unreachable(request.url, type(error).__name__) from None
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -212,6 +213,13 @@ class RequestsTransport:
                 raise ServerError("the answer is larger than allowed", code="too-large")
             put(piece)
         return b"".join(parts)
+
+
+def _unreachable(url: str, why: str) -> ServerError:
+    """Whom we could not reach, and what to look at; of the URL no more than the host, for it says what was asked."""
+    host = urlsplit(url).hostname
+    what = f"no answer came from {host} ({why}); check the address, that the server runs, and the way to it"
+    return ServerError(what, code="unreachable", may_retry=True)
 
 
 def _kept_in(sink: BinaryIO) -> Callable[[bytes], object]:

@@ -47,6 +47,10 @@ def test_an_unknown_command_is_a_wrong_call() -> None:
     assert run("assess").exit_code == 2
 
 
+def test_a_command_that_is_spelled_wrongly_is_told_what_it_may_be() -> None:
+    assert "'convert'" in run("convrt").stderr
+
+
 def test_help_needs_nothing_that_takes_time_to_load() -> None:
     heavy = "('pydantic', 'fhir', 'msgspec', 'requests', 'decimal')"
     program = f"""

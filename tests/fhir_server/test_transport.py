@@ -217,6 +217,17 @@ def test_a_server_that_goes_away_in_the_middle_of_tls_may_come_back() -> None:
     assert (error.value.code, error.value.may_retry) == ("unreachable", True)
 
 
+def test_of_a_server_that_cannot_be_reached_no_more_than_the_host_is_told() -> None:
+    """E39: the rest of the address says who was asked for"""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/fhir/Patient?name=Peasant"
+        with pytest.raises(ServerError) as error:
+            RequestsTransport().send(Request("GET", url), seconds=5)
+    assert str(error.value).startswith("no answer came from 127.0.0.1 (ConnectionError); check the address")
+    assert "Peasant" not in repr(error.value)
+
+
 def test_our_own_certificate_is_shown_where_a_server_wants_one(tmp_path: Path) -> None:
     context = _self_signed(tmp_path)
     context.verify_mode = ssl.CERT_REQUIRED
