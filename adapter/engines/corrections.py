@@ -14,7 +14,7 @@ from adapter.clinical.results import MarkerResult
 from adapter.clinical.values import Interval
 from adapter.engines.limits import Reading
 from adapter.engines.spans import are_of_one_sample, is_of_an_earlier_sample
-from adapter.engines.wording import shown
+from adapter.engines.wording import index
 from adapter.knowledge.model import Knowledge
 
 _TWO_DECIMALS = Decimal("0.01")
@@ -106,17 +106,7 @@ def calcium_scores(calcium: Calcium | None) -> list[Score]:
         return []
     total, albumin = calcium.results
     value = calcium.value.exact.quantize(_TWO_DECIMALS)
-    return [
-        Score(
-            engine="corrected-calcium",
-            outcome="",
-            value=value,
-            text=f"{value:f}",
-            unit="mmol/L",
-            rests_on=(total.resource, albumin.resource),
-            inputs={"calcium": shown(total), "albumin": shown(albumin)},
-        )
-    ]
+    return [index("corrected-calcium", value, "mmol/L", {"calcium": total, "albumin": albumin})]
 
 
 def body_mass_index_scores(profile: PatientProfile) -> list[Score]:
@@ -125,17 +115,7 @@ def body_mass_index_scores(profile: PatientProfile) -> list[Score]:
     if found is None or len(found[1]) != 2:
         return []
     value, (weight, height) = found[0].quantize(_TWO_DECIMALS), found[1]
-    return [
-        Score(
-            engine="BMI",
-            outcome="",
-            value=value,
-            text=f"{value:f}",
-            unit="kg/m2",
-            rests_on=(weight.resource, height.resource),
-            inputs={"weight": shown(weight), "height": shown(height)},
-        )
-    ]
+    return [index("BMI", value, "kg/m2", {"weight": weight, "height": height})]
 
 
 def _corrected(total: MarkerResult, albumin: MarkerResult, knowledge: Knowledge) -> Decimal | None:

@@ -16,7 +16,7 @@ from adapter.engines.answers import Answer, any_of
 from adapter.engines.precision import as_reported, rounded
 from adapter.engines.spans import is_of_an_earlier_sample
 from adapter.engines.treatment import is_current
-from adapter.engines.wording import shown
+from adapter.engines.wording import index, shown
 from adapter.knowledge.model import Knowledge
 
 _ENGINE = "eGFR-CKD-EPI-2021"
@@ -99,19 +99,8 @@ def kidney_scores(kidney: Kidney, profile: PatientProfile) -> list[Score]:
     """The eGFR where it was computed here; a reported one stands among the evidence."""
     if not kidney.computed or kidney.egfr is None or kidney.egfr.exact is None or kidney.result is None:
         return []
-    value = kidney.egfr.exact
-    inputs = {"creatinine": shown(kidney.result), "age": str(profile.age)}
-    return [
-        Score(
-            engine=_ENGINE,
-            outcome="",
-            value=value,
-            text=f"{value:f}",
-            unit="mL/min/{1.73_m2}",
-            rests_on=(kidney.result.resource,),
-            inputs=inputs,
-        )
-    ]
+    age = {"age": str(profile.age)}
+    return [index(_ENGINE, kidney.egfr.exact, "mL/min/{1.73_m2}", {"creatinine": kidney.result}, besides=age)]
 
 
 def _computed(creatinine: MarkerResult | None, profile: PatientProfile, knowledge: Knowledge) -> Interval | None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from adapter.clinical.assessment import Score
 from adapter.clinical.profile import Menopause, PatientProfile
 from adapter.engines.precision import rounded
-from adapter.engines.wording import shown
+from adapter.engines.wording import index
 from adapter.knowledge.model import Knowledge
 
 _ENGINE = "OSTA"
@@ -20,17 +20,9 @@ def osta_of(profile: PatientProfile, knowledge: Knowledge) -> Score | None:
         return None
     value = rounded(knowledge.number("osta_factor") * (weight.value.exact - age))
     # "Post-menopausal Asian women": it was made for nobody else.
-    caveats = () if profile.menopause is Menopause.POST else ("caveat.osta-population",)
-    return Score(
-        engine=_ENGINE,
-        outcome="",
-        value=value,
-        text=f"{value:f}",
-        unit="",
-        caveats=(f"caveat.osta-{_category(value, knowledge)}", *caveats),
-        rests_on=(weight.resource,),
-        inputs={"weight": shown(weight), "age": str(age)},
-    )
+    population = () if profile.menopause is Menopause.POST else ("caveat.osta-population",)
+    caveats = (f"caveat.osta-{_category(value, knowledge)}", *population)
+    return index(_ENGINE, value, "", {"weight": weight}, besides={"age": str(age)}, caveats=caveats)
 
 
 def _category(value: Decimal, knowledge: Knowledge) -> str:

@@ -13,7 +13,7 @@ from adapter.clinical.results import MarkerResult
 from adapter.clinical.values import Interval
 from adapter.engines.answers import Answer
 from adapter.engines.spans import are_of_one_sample
-from adapter.engines.wording import shown
+from adapter.engines.wording import index
 from adapter.knowledge.model import Knowledge
 from adapter.problems import Problem, ProblemCode, Severity
 
@@ -121,13 +121,4 @@ def _creatinine_fits(urine: MarkerResult, profile: PatientProfile, knowledge: Kn
 def _score(engine: str, unit: str, urine: UrineCalcium | None, decimals: Decimal) -> Score | None:
     if urine is None or len(urine.results) != 2 or urine.value.exact is None:
         return None
-    value = urine.value.exact.quantize(decimals)
-    return Score(
-        engine=engine,
-        outcome="",
-        value=value,
-        text=f"{value:f}",
-        unit=unit,
-        rests_on=tuple(result.resource for result in urine.results),
-        inputs={result.marker: shown(result) for result in urine.results},
-    )
+    return index(engine, urine.value.exact.quantize(decimals), unit, {each.marker: each for each in urine.results})

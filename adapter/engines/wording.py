@@ -1,10 +1,11 @@
-"""The parts of a finding: what is shown of a result, and which rule it cites."""
+"""The parts of a finding or a score: what is shown of a result, and which rule it cites."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 
-from adapter.clinical.assessment import Finding
+from adapter.clinical.assessment import Finding, Score
 from adapter.clinical.results import MarkerResult, RiskFactor
 from adapter.clinical.time import ClinicalTime
 from adapter.knowledge.model import Knowledge
@@ -29,6 +30,28 @@ def finding(
         rests_on=tuple(dict.fromkeys([item.resource for item in rests_on])),
         source=cited.source if cited else "",
         sureness=str(cited.sureness) if cited else "",
+    )
+
+
+def index(
+    engine: str,
+    value: Decimal,
+    unit: str,
+    results: Mapping[str, MarkerResult],
+    *,
+    besides: Mapping[str, str] = _NOTHING,
+    caveats: tuple[str, ...] = (),
+) -> Score:
+    """A number that was worked out here, shown with the results it comes from, by name, and what else went into it."""
+    return Score(
+        engine=engine,
+        outcome="",
+        value=value,
+        text=f"{value:f}",
+        unit=unit,
+        caveats=caveats,
+        rests_on=tuple([result.resource for result in results.values()]),
+        inputs={**{name: shown(result) for name, result in results.items()}, **besides},
     )
 
 
