@@ -11,7 +11,7 @@ from adapter.clinical.patient import Sex
 from adapter.clinical.profile import Menopause
 from adapter.clinical.results import Coding
 from adapter.engines.joint_pathway import assess
-from adapter.engines.kidney import ckd_epi_2021
+from adapter.engines.kidney import ckd_epi_2021, kidney_of
 from adapter.engines.qfracture import Inputs, risk_in_percent
 from tests.engines.building import (
     assessed,
@@ -22,7 +22,6 @@ from tests.engines.building import (
     profile,
     result,
     score,
-    sentence,
     shipped,
     woman,
 )
@@ -201,9 +200,9 @@ def test_a_reported_egfr_of_another_equation_counts_where_there_is_no_creatinine
     assert assessed(woman(55, egfr("25", code="62238-1"))).gates == ("N6",)
 
 
-def test_egfr_needs_an_adult_of_known_sex() -> None:
-    assert sentence(assessed(woman(17, creatinine("900"))), "N6") is None
-    assert assessed(profile(None, 55, creatinine("900"))).gates == ("N3",)
+@pytest.mark.parametrize(("sex", "age"), [(Sex.FEMALE, 17), (Sex.MALE, None), (Sex.OTHER, 55), (None, 55)])
+def test_egfr_needs_an_adult_of_known_sex(sex: Sex | None, age: int | None) -> None:
+    assert kidney_of(profile(sex, age, creatinine("900")), shipped()).egfr is None
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,10 @@ def page_of(folder: Path, data: Path) -> Page:
     return Page(out.read_text("utf-8"))
 
 
+def journey_called(name: str) -> Path:
+    return next(each for each in _JOURNEYS if each.parent.name == name)
+
+
 def outcome_of(journey: Path) -> Outcome:
     as_of = json.loads((journey.parent / "expected.json").read_text("utf-8"))["as_of"]
     sources = [Source("input.json", journey.read_bytes())]
@@ -102,9 +106,7 @@ def test_whatever_was_read_against_limits_is_drawn_and_marked_as_it_was_read(jou
 
 
 def test_a_course_shows_each_day_and_what_was_begun(tmp_path: Path) -> None:
-    (journey,) = [each for each in _JOURNEYS if each.parent.name == "monitoring-adequate-response"]
-
-    page = page_of(tmp_path, journey)
+    page = page_of(tmp_path, journey_called("monitoring-adequate-response"))
 
     assert len(page.of("course")) == 2 * 2, "two pictures, each with its line"
     assert page.read.count("Antiresorptive medicine") >= 2
@@ -141,6 +143,18 @@ def test_nothing_in_the_data_becomes_part_of_the_page(tmp_path: Path) -> None:
 
     assert "<script" not in html.lower()
     assert "&lt;script&gt;" in html
+
+
+def test_nothing_in_the_mappings_becomes_part_of_the_page() -> None:
+    outcome = outcome_of(journey_called("monitoring-adequate-response"))
+    texts = {"en": {key: f"<script>{text}" for key, text in KNOWLEDGE.texts["en"].items()}}
+    names = {id_: each.model_copy(update={"name": {"en": "<script>"}}) for id_, each in KNOWLEDGE.markers.items()}
+    hostile = KNOWLEDGE.model_copy(update={"texts": texts, "markers": names})
+
+    html = report(outcome, hostile, language="en").decode()
+
+    assert "<script" not in html
+    assert "&lt;script&gt;Antiresorptive medicine" in html
 
 
 def test_the_page_asks_for_nothing_and_runs_nothing(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from adapter.clinical.patient import Patient
 from adapter.clinical.results import MarkerResult
 from adapter.clinical.values import Interval
 from adapter.engines.limits import read_against
-from adapter.report.scales import scale_of
+from adapter.report.drawing import scale_drawn
+from adapter.report.scales import Scale, scale_of
 
 KNOWLEDGE = load_knowledge()
 NUMBERS = st.decimals(min_value=0, max_value=10**6, places=3)
@@ -83,3 +84,9 @@ def test_limits_at_zero_that_span_nothing_have_no_scale() -> None:
     evidence = Evidence(result("ctx", Interval.exactly(Decimal(0))), limits(None, Decimal(0)))
 
     assert scale_of(evidence, KNOWLEDGE) is None
+
+
+def test_a_unit_is_drawn_as_text_whatever_it_says() -> None:
+    ends = (Decimal(0), Decimal(1))
+    scale = Scale(ends, Interval.exactly(Decimal(0)), (), ends, "<script>")
+    assert ">&lt;script&gt;</text>" in scale_drawn(scale, reading="")
