@@ -17,6 +17,7 @@ from adapter.errors import AdapterError
 # Strict tables came with 3.37 (sqlite.org/stricttables.html).
 _OLDEST_SQLITE = (3, 37, 0)
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
+_CACHE_KIBIBYTES = 256
 
 _LET = "let this user write the file and its folder, or name another file"
 _HELD = "is held by another process; end the one that hangs, or start again later"
@@ -132,6 +133,8 @@ class SqliteFile:
         self._refuse_foreign(connection)
         _write_ahead(connection, self._patience)
         connection.execute("PRAGMA foreign_keys = ON")
+        # Every thread has a connection of its own, and the system keeps the pages of the file for all of them.
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}")
         # What is deleted is overwritten with zeros (sqlite.org/pragma.html#pragma_secure_delete).
         connection.execute("PRAGMA secure_delete = ON")
         return connection

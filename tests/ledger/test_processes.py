@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from adapter.ledger import Ledger, State
+from adapter.ledger.schema import PURPOSE
+from adapter.sqlite_file import SqliteFile
 from tests.ledger.building import SERVER, entry, ledger_in
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -174,3 +176,10 @@ def test_a_reader_is_not_kept_waiting_by_a_writer(tmp_path: Path, ledger: Ledger
         other.execute("DELETE FROM entry")
 
         assert ledger_in(tmp_path, patience=0).entry(SERVER, "a") is not None
+
+
+def test_the_connection_of_a_thread_keeps_little_of_the_file_in_memory(tmp_path: Path) -> None:
+    """A service has two dozen of them; with what SQLite allows each, 2 MB, its memory grew for hours."""
+    with SqliteFile(tmp_path / "ledger.sqlite", PURPOSE, patience=1).reading() as connection:
+        (size,) = connection.execute("PRAGMA cache_size").fetchone()
+    assert -256 <= size < 0
