@@ -18,6 +18,7 @@ from adapter.bulk.routing import Owner, followed, own_names, owner_named, owner_
 from adapter.bulk.shapes import NONE_OF_OURS, Shapes
 from adapter.bulk.spilling import SpillWriter
 from adapter.errors import ExportUnsound, InputUnreadable
+from adapter.fhir.contained_results import contains_results
 from adapter.fhir.decoding import encode
 from adapter.fhir.detection import releases_of, stated_release
 from adapter.fhir.entries import of_line, refuse_markup
@@ -318,9 +319,9 @@ def meant_by(frame: Frame) -> Iterator[int]:
 
 
 def _is_passed_over(entry: Entry) -> bool:
-    """Whether an entry is of a type that is never read nor looked up, and is sound."""
-    is_known = entry.type in RESOURCE_TYPES and entry.type not in _LOOKED_UP
-    return is_known and bool(entry.id) and entry.problem is None and entry.type not in READ_TYPES
+    """Whether an entry is of a type that is never read nor looked up, is sound, and contains no result."""
+    is_known = entry.type in RESOURCE_TYPES and entry.type not in _LOOKED_UP and entry.type not in READ_TYPES
+    return is_known and bool(entry.id) and entry.problem is None and not contains_results(entry)
 
 
 def _raw(entry: Entry, line: bytes) -> bytes:

@@ -76,7 +76,7 @@ def _shared(record: Record) -> LabResult:
     members, sources = _links(record)
     return LabResult(
         where=record.where,
-        entry=record.where,
+        entry=record.entry,
         resource=record.resource,
         patient=record.patient,
         status=root.text("status"),

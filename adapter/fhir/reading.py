@@ -11,6 +11,7 @@ import msgspec
 from adapter.clinical.patient import Patient
 from adapter.clinical.results import LabResult, ReportedPrediction, Statement
 from adapter.errors import InputUnreadable
+from adapter.fhir.contained_results import contained_results, contains_results
 from adapter.fhir.detection import detect, releases_of
 from adapter.fhir.element import Element, shown
 from adapter.fhir.entries import split
@@ -153,7 +154,11 @@ def read_entries(
             _read_plain(reading, placed, plain, references)
             continue
         record = _record(placed, references, release, allow_preliminary=allow_preliminary)
-        _file(reading, placed, *_read_one(record, _refusal_unread(entry, release) or problem))
+        problem = _refusal_unread(entry, release) or problem
+        patient, rows = _read_one(record, problem)
+        if contains_results(entry):
+            rows = [*rows, *contained_results(record, _owner(record), problem)]
+        _file(reading, placed, patient, rows)
     addressed = (placed.entry for placed in home if placed.entry.full_url)
     reading.problems += [caution for entry in addressed if (caution := address_caution(entry)) is not None]
     _add_unknown_patients(reading)

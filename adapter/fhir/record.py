@@ -38,7 +38,12 @@ class Record(msgspec.Struct, frozen=True):
 
     @property
     def where(self) -> str:
-        """Path of the entry."""
+        """Path of the resource."""
+        return self.root.where
+
+    @property
+    def entry(self) -> str:
+        """Path of the entry; the resource may be contained in it."""
         return self.placed.entry.where
 
     @property

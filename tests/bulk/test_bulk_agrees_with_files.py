@@ -13,7 +13,7 @@ from adapter.bulk.layout import Layout
 from adapter.bulk.running import convert_export
 from tests.bulk.building import SMALL, Silence, converted, laid_out, said_by_bulk, said_by_files
 from tests.bulk.populations import hospital
-from tests.fhir.building import ndjson, observation, patient
+from tests.fhir.building import ndjson, observation, patient, quantity, resource
 from tests.recognition.building import knowledge
 
 _TINY = msgspec.structs.replace(SMALL, memory=512 * 1024)
@@ -96,3 +96,18 @@ def test_identifiers_that_contradict_their_references_are_refused_alike(tmp_path
     said = said_by_bulk(tmp_path / "out", finished)
     assert said == said_by_files(folder)
     assert said.set_aside["subject-ambiguous"] == 39
+
+
+def test_results_within_reports_are_assessed_alike(tmp_path: Path) -> None:
+    """A3.13"""
+    score = {"coding": [{"system": "http://loinc.org", "code": "80946-7"}]}
+    inside = observation("t", code=score, valueQuantity=quantity("-2.8", "{T-score}"))
+    report = {**resource("DiagnosticReport", status="final", contained=[inside]), "id": "dxa"}
+    files = {"Patient.ndjson": ndjson(patient()), "DiagnosticReport.ndjson": ndjson(report)}
+    folder = laid_out(tmp_path / "in", files)
+
+    finished = converted(folder, tmp_path / "out")
+
+    said = said_by_bulk(tmp_path / "out", finished)
+    assert said == said_by_files(folder)
+    assert any(b'"DiagnosticReport/dxa"' in line for line in said.lines)
