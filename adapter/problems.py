@@ -46,6 +46,7 @@ class ProblemCode(StrEnum):
     SUBJECT_UNRESOLVED = "subject-unresolved"
     SUBJECT_AMBIGUOUS = "subject-ambiguous"
     PATIENT_MISSING = "patient-missing"
+    PATIENT_REPLACES = "patient-replaces"
     # the code
     CODE_DENIED = "code-denied"
     CODE_WITHOUT_SYSTEM = "code-without-system"

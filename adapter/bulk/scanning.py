@@ -20,7 +20,7 @@ from adapter.bulk.spilling import SpillWriter
 from adapter.errors import ExportUnsound, InputUnreadable
 from adapter.fhir.contained_results import contains_results
 from adapter.fhir.decoding import encode
-from adapter.fhir.detection import releases_of, stated_release
+from adapter.fhir.detection import STATEMENTS, releases_of, stated_release
 from adapter.fhir.entries import of_line, refuse_markup
 from adapter.fhir.entry import Entry, holding_plain, object_at, text_at
 from adapter.fhir.plain import plain_observations
@@ -43,7 +43,7 @@ _USUAL_SUBJECT = re.compile(r"Patient/[A-Za-z0-9.-]+")
 # About what a line takes in memory, once it is read.
 _LINE = 700
 # What others are resolved to, though nothing is read of it for its own sake.
-_LOOKED_UP = frozenset({"Specimen", "Medication", "Organization", "OperationOutcome"})
+_LOOKED_UP = frozenset({"Specimen", "Medication", "Organization", "OperationOutcome"}) | STATEMENTS
 
 
 class Scanned(msgspec.Struct):

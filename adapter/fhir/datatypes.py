@@ -32,11 +32,15 @@ def concepts_of(elements: Iterable[Element]) -> tuple[Concept, ...]:
 
 
 def quantity_of(element: Element | None) -> ReportedQuantity | None:
-    """A Quantity; a comparator that is no bound makes it faulty."""
+    """A Quantity; a comparator that is no bound, or is there and not known, makes it faulty."""
     if element is None:
         return None
     comparator = element.text("comparator")
-    if comparator not in _COMPARATORS:
+    if not comparator and element.has("_comparator"):
+        sentence = "it is not known whether the value is exact ({reason})"
+        reason = {"reason": element.absence("comparator") or "unknown"}
+        element.fault("comparator", ProblemCode.COMPARATOR_INVALID, sentence, reason)
+    elif comparator not in _COMPARATORS:
         sentence = "{value} is none of <, <=, >=, >, so the value is not known"
         element.fault("comparator", ProblemCode.COMPARATOR_INVALID, sentence, {"value": shown(comparator)})
     return ReportedQuantity(

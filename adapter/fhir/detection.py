@@ -14,7 +14,7 @@ from adapter.problems import Problem, ProblemCode, Severity
 # A profile of the specification may name the version in its address.
 _VERSIONED_PROFILE = re.compile(r"https?://hl7\.org/fhir/(\d\.\d)/StructureDefinition/", re.ASCII)
 _ALL = frozenset(Release)
-_STATEMENTS = frozenset({"CapabilityStatement", "Conformance"})
+STATEMENTS = frozenset({"CapabilityStatement", "Conformance"})
 # The first of those that fit equally many entries is taken.
 _PREFERRED = (Release.R4, Release.R4B, Release.R5, Release.STU3)
 Releases = frozenset[Release]
@@ -60,10 +60,15 @@ def releases_of(entry: Entry) -> Releases:
     return _of_profile(resource.get("meta")) or _of_elements(entry.type, resource)
 
 
+def stated_version(entry: Entry) -> str:
+    """The version that an entry declares for the whole server; empty if it is no statement of that kind."""
+    version = entry.decoded.get("fhirVersion") if entry.decoded and entry.type in STATEMENTS else None
+    return version if isinstance(version, str) else ""
+
+
 def stated_release(entry: Entry) -> Release | None:
-    """The release that an entry declares for the whole server, if it is a statement of that kind."""
-    version = entry.decoded.get("fhirVersion") if entry.decoded and entry.type in _STATEMENTS else None
-    return release_named(version) if isinstance(version, str) else None
+    """The release that an entry declares for the whole server, if that is one that is read."""
+    return release_named(stated_version(entry))
 
 
 def _of_profile(meta: object) -> Releases | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 
 from adapter.clinical.patient import Patient, Sex
@@ -32,7 +34,7 @@ def read_patient(record: Record) -> tuple[Patient, list[Problem]]:
         active=root.flag("active"),
         ethnicity=_ethnicity(root),
     )
-    return patient, [_without(fault) for fault in root.faults]
+    return patient, [*map(_without, root.faults), *_replacing(record)]
 
 
 def patient_refusal(record: Record) -> Problem | None:
@@ -41,11 +43,22 @@ def patient_refusal(record: Record) -> Problem | None:
         return record.refused(ProblemCode.MODIFIER_UNKNOWN, "animal", "the patient is an animal")
     if record.references.surviving(record.resource) != record.resource:
         return record.refused(ProblemCode.SUPERSEDED, "link", "the Patient was replaced by another one")
+    if record.references.is_torn(record.resource):
+        what = "the record says that several others replaced it"
+        return record.refused(ProblemCode.SUBJECT_AMBIGUOUS, "link", what)
     if not record.placed.entry.id and not record.placed.entry.full_url:
         return record.refused(
             ProblemCode.ENTRY_INVALID, "", "the Patient has neither id nor fullUrl: nothing can mean it"
         )
     return None
+
+
+def _replacing(record: Record) -> Iterator[Problem]:
+    """That it replaced another record, whose results are hers only where that record says so too."""
+    if any(link.text("type") == "replaces" for link in Element(record.root.json, record.where).many("link")):
+        problem = record.refused(ProblemCode.PATIENT_REPLACES, "link", "the Patient replaced another one")
+        then = "results under the other are only read where that one names this one (replaced-by)"
+        yield msgspec.structs.replace(problem, then=then, severity=Severity.INFORMATION, used=True)
 
 
 def _sex(root: Element) -> Sex | None:

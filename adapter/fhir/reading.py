@@ -12,7 +12,7 @@ from adapter.clinical.patient import Patient
 from adapter.clinical.results import LabResult, ReportedPrediction, Statement
 from adapter.errors import InputUnreadable
 from adapter.fhir.contained_results import contained_results, contains_results
-from adapter.fhir.detection import detect, releases_of
+from adapter.fhir.detection import detect, releases_of, stated_release, stated_version
 from adapter.fhir.element import Element, shown
 from adapter.fhir.entries import split
 from adapter.fhir.entry import Entry
@@ -205,6 +205,10 @@ def _refusal_unread(entry: Entry, release: Release) -> Problem | None:
         )
     if entry.type == "OperationOutcome":
         return _told_by_server(entry)
+    if stated_version(entry) and stated_release(entry) is None:
+        what, then = "it declares FHIR {version}, which is not read here", "what came with it was read all the same"
+        values = {"version": shown(stated_version(entry))}
+        return Problem(ProblemCode.RELEASE_MIXED, f"{entry.where}.fhirVersion", what, then, values=values)
     if entry.type in READ_TYPES and release not in releases_of(entry):
         what = "its elements exist only in another release than the one that everything is read as"
         return Problem(ProblemCode.RELEASE_MIXED, entry.where, what, _THEN)

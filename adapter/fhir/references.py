@@ -76,10 +76,16 @@ class References:
         self._by_identifier: dict[str, set[str]] = {}
         self._systems: dict[str, set[str]] = {}
         self._replaced: dict[str, str] = {}
+        # By Patient: whom its links name as having replaced it, each by its identity as far as that is known.
+        self._links: dict[str, dict[str, str]] = {}
         self._survivors: dict[str, str] = {}
         for placed in self.placed:
             if placed.entry.type == "Patient":
                 self._know(placed, placed.entry.decoded or {})
+        for key, links in self._links.items():
+            named = _single(links.values())
+            if named:
+                self._replaced[key] = named
 
     def versions(self) -> Iterable[list[Placed]]:
         """The entries of each identity that came more than once."""
@@ -169,7 +175,7 @@ class References:
         type_ = next((placed.entry.type for placed in self._known_as(key)), named.type if named else "")
         if type_ != "Patient":
             return _unresolved("the subject is no Patient but a {type}", {"type": type_})
-        return self.surviving(key)
+        return self._standing(key)
 
     def _by_contained(self, patient: Json | None) -> str | Problem:
         if patient is None or patient.get("resourceType") != "Patient":
@@ -205,7 +211,21 @@ class References:
         if len(survivors) > 1:
             values = {"what": what, "number": str(len(survivors))}
             return Problem(ProblemCode.SUBJECT_AMBIGUOUS, "", "{what} fits {number} Patients", values=values)
-        return _single(survivors) or _unresolved("{what} fits no Patient in the input", {"what": what})
+        if not survivors:
+            return _unresolved("{what} fits no Patient in the input", {"what": what})
+        return self._standing(survivors.pop())
+
+    def _standing(self, key: str) -> str | Problem:
+        """Who stands for this patient, or why nobody can say."""
+        survivor = self.surviving(key)
+        if self.is_torn(survivor):
+            what = "the record says that several others replaced it"
+            return Problem(ProblemCode.SUBJECT_AMBIGUOUS, "", what)
+        return survivor
+
+    def is_torn(self, key: str) -> bool:
+        """Whether the links of a Patient name several that replaced it; then none of them is believed."""
+        return len(self._links.get(key, ())) > 1
 
     def _normal(self, base: str, local: str) -> str:
         return local if base in ("", self._server) else f"{base}/{local}"
@@ -238,9 +258,10 @@ class References:
             self._systems.setdefault(placed.key, set()).add(name.partition("|")[0])
         for link in Element(patient, "").many("link"):
             other = link.one("other")
-            key = self.key(other.text("reference"), placed) if other else ""
-            if key and link.text("type") in REPLACED:
-                self._replaced[placed.key] = key
+            if other is None or link.text("type") not in REPLACED:
+                continue
+            key = self.key(other.text("reference"), placed)
+            self._links.setdefault(placed.key, {})[key or str(other.json)] = key
 
 
 def contained(entry: Entry, reference: str) -> Json | None:

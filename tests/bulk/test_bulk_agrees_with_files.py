@@ -111,3 +111,30 @@ def test_results_within_reports_are_assessed_alike(tmp_path: Path) -> None:
     said = said_by_bulk(tmp_path / "out", finished)
     assert said == said_by_files(folder)
     assert any(b'"DiagnosticReport/dxa"' in line for line in said.lines)
+
+
+def test_a_statement_of_a_release_that_is_not_read_is_told_alike(tmp_path: Path) -> None:
+    statement = {"resourceType": "CapabilityStatement", "id": "x", "fhirVersion": "6.0.0"}
+    folder = laid_out(tmp_path / "in", {"a.ndjson": ndjson(statement, patient(), observation())})
+
+    finished = converted(folder, tmp_path / "out")
+
+    said = said_by_bulk(tmp_path / "out", finished)
+    assert said == said_by_files(folder)
+    assert said.set_aside["release-mixed"] == 1
+
+
+def test_results_of_a_patient_whom_several_replaced_are_refused_alike(tmp_path: Path) -> None:
+    """A4.7"""
+    links = [{"type": "replaced-by", "other": {"reference": f"Patient/n{each}"}} for each in range(1, 7)]
+    people = [patient(f"n{each}") for each in range(1, 7)]
+    torn = [patient(f"t{each}", link=[links[each - 1], links[each % 6]]) for each in range(1, 7)]
+    results = [observation(f"o{each}", subject={"reference": f"Patient/t{each}"}) for each in range(1, 7)]
+    files = {"Patient.ndjson": ndjson(*people, *torn), "Observation.ndjson": ndjson(*results)}
+    folder = laid_out(tmp_path / "in", files)
+
+    finished = converted(folder, tmp_path / "out")
+
+    said = said_by_bulk(tmp_path / "out", finished)
+    assert said == said_by_files(folder)
+    assert said.set_aside["subject-ambiguous"] == 12

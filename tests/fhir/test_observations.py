@@ -126,6 +126,13 @@ def test_a_quantity_keeps_its_digits_and_its_units_as_received() -> None:
     assert str(reported.value) == "0.500"
 
 
+def test_a_value_whose_comparator_is_not_known_is_not_taken_as_exact() -> None:
+    """A3.5"""
+    document = observation(valueQuantity=quantity(_comparator=absent("masked")))
+    assert refusals(document) == [ProblemCode.COMPARATOR_INVALID]
+    assert "masked" in read_all(document).set_aside[0].problem.values["reason"]
+
+
 def test_a_comparator_without_a_number_is_a_value_without_a_number() -> None:
     """Trap 12"""
     value = only_result(observation(valueQuantity={"comparator": "<", "unit": "ng/mL"})).value

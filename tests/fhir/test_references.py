@@ -199,6 +199,35 @@ def test_a_replaced_patient_hands_everything_to_the_one_that_stands() -> None:
     assert [(a.problem.code, a.patient) for a in reading.set_aside] == [(ProblemCode.SUPERSEDED, "Patient/2")]
 
 
+def test_results_of_a_patient_whom_several_replaced_are_nobodys() -> None:
+    """A4.7: neither of two answers is believed"""
+    links = [replaced_by(2), replaced_by(3)]
+    people = [patient(link=links), patient("2"), patient("3"), patient("4", link=[replaced_by(1)])]
+    subjects = [observation("a"), observation("b", subject={"reference": "Patient/4"})]
+    reading = read_all(bundle(*people, *subjects))
+    assert not reading.results
+    assert [a.problem.code for a in reading.set_aside] == [
+        ProblemCode.SUBJECT_AMBIGUOUS,
+        ProblemCode.SUPERSEDED,
+        *[ProblemCode.SUBJECT_AMBIGUOUS] * 2,
+    ]
+
+
+def test_a_link_that_is_given_twice_is_one_answer() -> None:
+    reading = read_all(bundle(patient(link=[replaced_by(2), replaced_by(2)]), patient("2"), observation()))
+    assert owners(reading) == ["Patient/2"]
+
+
+def test_that_a_patient_replaced_another_is_said_and_joins_nobody() -> None:
+    """A4.7: only the record that was replaced says whose its results are now"""
+    link = [{"type": "replaces", "other": {"reference": "Patient/1"}}]
+    reading = read_all(
+        bundle(patient("2", link=link), patient(), observation(), observation("b", subject={"reference": "Patient/2"}))
+    )
+    assert sorted(owners(reading)) == ["Patient/1", "Patient/2"]
+    assert [(a.problem.code, a.patient) for a in reading.set_aside] == [(ProblemCode.PATIENT_REPLACES, "Patient/2")]
+
+
 def test_patients_that_replace_each_other_do_not_run_in_circles() -> None:
     links = [[{"type": "replaced-by", "other": {"reference": f"Patient/{other}"}}] for other in ("2", "1")]
     read_all(bundle(patient("1", link=links[0]), patient("2", link=links[1]), observation()))

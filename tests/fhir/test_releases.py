@@ -121,3 +121,14 @@ def test_the_same_observation_reads_alike_in_r4_r4b_and_r5() -> None:
     document = observation(interpretation=[{"coding": [{"code": "H"}]}], note=[{"text": "x"}])
     readings: list[Reading] = [read_all(document, release=r) for r in (Release.R4, Release.R4B, Release.R5)]
     assert readings[0].results == readings[1].results == readings[2].results
+
+
+@pytest.mark.parametrize("version", ["1.0.2", "6.0.0"])
+@pytest.mark.parametrize("kind", ["CapabilityStatement", "Conformance"])
+def test_a_statement_of_a_release_that_is_not_read_is_an_error_and_not_passed_over(kind: str, version: str) -> None:
+    """A2"""
+    reading = read_all({"resourceType": kind, "id": "x", "fhirVersion": version}, observation())
+    (aside,) = reading.set_aside
+    assert (aside.problem.code, aside.problem.severity) == (ProblemCode.RELEASE_MIXED, Severity.ERROR)
+    assert aside.problem.where == "1.json.fhirVersion"
+    assert version in aside.problem.values["version"]
