@@ -50,6 +50,7 @@ class ProblemCode(StrEnum):
     # the code
     CODE_DENIED = "code-denied"
     CODE_WITHOUT_SYSTEM = "code-without-system"
+    CODE_INVALID = "code-invalid"
     CODE_CONFLICT = "code-conflict"
     CODE_SYSTEM_ALIAS = "code-system-alias"
     CODE_DISPLAY_CONTRADICTS = "code-display-contradicts"

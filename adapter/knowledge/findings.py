@@ -17,11 +17,19 @@ class Finding(msgspec.Struct, frozen=True, order=True):
 
 
 def has_check_digit(code: str) -> bool:
-    """Whether a LOINC code ends in its own check digit (LOINC Users' Guide, "Calculating Mod 10 Check Digits")."""
+    """Whether a LOINC code ends in its own check digit."""
+    return bool(code) and code == with_check_digit(code)
+
+
+def with_check_digit(code: str) -> str:
+    """A LOINC code with the digit that belongs to its number; empty if it is not made as those are.
+
+    See "Calculating Mod 10 Check Digits" in the LOINC Users' Guide.
+    """
     number, dash, digit = code.partition("-")
     if not (dash and number.isascii() and number.isdecimal() and len(digit) == 1 and digit.isdecimal()):
-        return False
+        return ""
     odd_positions = str(int(number[::-1][::2][::-1]) * 2)
     even_positions = number[::-1][1::2]
     total = sum(int(figure) for figure in odd_positions + even_positions)
-    return int(digit) == -total % 10
+    return f"{number}-{-total % 10}"

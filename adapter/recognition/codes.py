@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from adapter.clinical.results import Coding, Concept, LabResult, LabTest
+from adapter.knowledge.findings import with_check_digit
 from adapter.knowledge.model import FactorAnswer, Knowledge, MappedCode
 from adapter.problems import NO_VALUES, Problem, ProblemCode
 
@@ -76,9 +77,18 @@ def _not_mapped(test: LabTest, knowledge: Knowledge, denied: Refusal | None) -> 
     if denied:
         return denied
     # The same digits stand for places in the US race and ethnicity codes (2160-0), so a bare code proves nothing.
-    for coding in test.code.codings:
-        if not coding.system and (LOINC, coding.code) in knowledge.codes:
+    for coding, _ in canonical_codings(test.code, knowledge):
+        meant = with_check_digit(coding.code.strip())
+        if (LOINC, meant) not in knowledge.codes:
+            continue
+        if coding.system == LOINC:
+            what = "{code} is no code of LOINC; {meant} would be known"
+            return Refusal(ProblemCode.CODE_INVALID, ".code", what, {"code": repr(coding.code), "meant": meant})
+        if not coding.system:
             what = "code {code} came without a system; with {system} it would be known"
-            values = {"code": repr(coding.code), "system": LOINC}
-            return Refusal(ProblemCode.CODE_WITHOUT_SYSTEM, ".code", what, values)
+        elif "loinc" in coding.system.lower():
+            what = "the system of code {code} is no spelling of {system} that is known here"
+        else:
+            continue
+        return Refusal(ProblemCode.CODE_WITHOUT_SYSTEM, ".code", what, {"code": repr(coding.code), "system": LOINC})
     return None

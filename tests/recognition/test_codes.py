@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from adapter.clinical.results import Coding, Concept, LabResult, MarkerResult
 from adapter.problems import Problem, ProblemCode
 from adapter.recognition.codes import factor_answer
@@ -38,6 +40,35 @@ def test_a_known_code_of_another_system_is_irrelevant() -> None:
 
 def test_a_code_without_system_is_set_aside_by_name() -> None:
     assert refusal(lab(Concept((Coding("", "47255-5"),)), VALUE)) is ProblemCode.CODE_WITHOUT_SYSTEM
+
+
+@pytest.mark.parametrize(
+    ("coding", "expected"),
+    [
+        (Coding("http://loinc.org", "47255-5 "), ProblemCode.CODE_INVALID),
+        (Coding("http://loinc.org", "47255-6"), ProblemCode.CODE_INVALID),
+        (Coding("urn:oid:2.16.840.1.113883.6.1", "47255-6"), ProblemCode.CODE_INVALID),
+        (Coding("LOINC", "47255-5"), ProblemCode.CODE_WITHOUT_SYSTEM),
+        (Coding("http://purl.bioontology.org/ontology/LOINC", " 47255-5"), ProblemCode.CODE_WITHOUT_SYSTEM),
+    ],
+)
+def test_a_code_that_is_nearly_known_is_set_aside_by_name(coding: Coding, expected: ProblemCode) -> None:
+    """A3.11: nothing is guessed, and nothing vanishes"""
+    assert refusal(lab(Concept((coding,)), VALUE)) is expected
+
+
+@pytest.mark.parametrize("code", ["47255", "47255-55", "x-5", "\uff14\uff17255-5", "12345-0", "-5", ""])
+def test_a_code_that_is_like_none_of_ours_is_irrelevant(code: str) -> None:
+    assert understood(lab(Concept((Coding("http://loinc.org", code),)), VALUE)) is None
+
+
+def test_every_code_of_loinc_in_the_mappings_has_its_check_digit() -> None:
+    codes = [code for system, code in knowledge().codes if system == "http://loinc.org"]
+    assert [understood(lab(Concept((Coding("urn:local", code),)), VALUE)) for code in codes] == [None] * len(codes)
+    wrong = [f"{code[:-1]}{(int(code[-1]) + 1) % 10}" for code in codes]
+    assert {refusal(lab(Concept((Coding("http://loinc.org", code),)), VALUE)) for code in wrong} == {
+        ProblemCode.CODE_INVALID
+    }
 
 
 def test_an_alias_of_the_system_is_understood_and_flagged() -> None:
