@@ -66,7 +66,8 @@ def provenance_id(assessment: str) -> str:
     return _uuid5(f"provenance\n{assessment}")
 
 
-@lru_cache(maxsize=1024)
+# Asked for twice while one transaction is made.
+@lru_cache(maxsize=64)
 def entry_urn(id_: str) -> str:
     """The URN of a resource within one Bundle; never the one in its identifier.
 
