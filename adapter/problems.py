@@ -56,6 +56,7 @@ class ProblemCode(StrEnum):
     CODE_DISPLAY_CONTRADICTS = "code-display-contradicts"
     SITE_NOT_DIAGNOSTIC = "site-not-diagnostic"
     SPECIMEN_CONTRADICTS = "specimen-contradicts"
+    SPECIMEN_UNFIT = "specimen-unfit"
     # the value
     VALUE_MISSING = "value-missing"
     VALUE_ABSENT = "value-absent"

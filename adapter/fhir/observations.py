@@ -73,6 +73,8 @@ def _shared(record: Record) -> LabResult:
     """What all results of the Observation have in common."""
     root = record.root
     sample = sample_of(record, root.one("specimen"))
+    if sample.unfit:
+        root.fault("specimen", ProblemCode.SPECIMEN_UNFIT, "the sample is {condition}", {"condition": sample.unfit})
     members, sources = _links(record)
     return LabResult(
         where=record.where,

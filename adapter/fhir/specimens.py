@@ -15,16 +15,21 @@ from adapter.fhir.record import Record
 # hl7.org/fhir/R4/v2/0916: F "fasted", NF "did not fast"; FNA (not asked) and NG (no answer) say neither.
 _FASTING_SYSTEMS = frozenset({"http://terminology.hl7.org/CodeSystem/v2-0916", "http://hl7.org/fhir/v2/0916"})
 _FASTING = {"F": True, "NF": False}
+# hl7.org/fhir/R4/v2/0493: the condition of a specimen.
+_HEMOLYZED = frozenset(
+    {("http://terminology.hl7.org/CodeSystem/v2-0493", "HEM"), ("http://hl7.org/fhir/v2/0493", "HEM")}
+)
 # An overnight fast; a shorter one says neither fasting nor fed.
 _FASTING_HOURS = Decimal(8)
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """The sample: what it is, when it was taken, and whether the patient was fasting."""
+    """The sample: what it is, when it was taken, whether the patient was fasting, and why it is unfit."""
 
     type: Concept = Concept()
     collected: ClinicalTime | None = None
     fasting: bool | None = None
+    unfit: str = ""
 
 
 _UNKNOWN = Sample()
@@ -40,8 +45,17 @@ def sample_of(record: Record, reference: Element | None) -> Sample:
         concept_of(specimen.one("type")),
         time_of(collection, "collected") if collection else None,
         _fasting(collection) if collection else None,
+        _unfit(specimen),
     )
     return _UNKNOWN if specimen.faults else sample
+
+
+def _unfit(specimen: Element) -> str:
+    """The status or the condition that forbids the use of what was measured in it."""
+    if specimen.text("status") == "unsatisfactory":
+        return "unsatisfactory"
+    codings = (coding for condition in specimen.many("condition") for coding in concept_of(condition).codings)
+    return "hemolyzed" if any((coding.system, coding.code) in _HEMOLYZED for coding in codings) else ""
 
 
 def _fasting(collection: Element) -> bool | None:

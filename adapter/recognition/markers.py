@@ -13,6 +13,7 @@ from adapter.knowledge.model import FactorAnswer, Knowledge, MappedCode
 from adapter.problems import NO_VALUES, Problem, ProblemCode
 from adapter.recognition.amounts import amount_of, conversion_of
 from adapter.recognition.codes import Refusal, canonical_codings, factor_answer, mapped_code
+from adapter.recognition.notes import stated_in
 from adapter.recognition.regions import side_of, spoiled_by
 
 DIAGNOSTIC_SITES = frozenset(
@@ -39,6 +40,8 @@ _WITH_BMD = (
     "结合骨密度",
 )
 _FRAX = ("frax-mof", "frax-hip")
+# "haemolysis, radioisotope (RIA): reject" (what disturbs the markers).
+_SPOILED_SAMPLES = ("haemoly", "hemoly", "radioisotope", "radionuclide", "溶血", "放射性核素", "同位素")
 _NO_AMOUNT = Interval(None, None)
 _LOWEST, _HIGHEST = Decimal("-Infinity"), Decimal("Infinity")
 
@@ -281,6 +284,9 @@ def _with_bmd(test: LabTest) -> bool | None:
 def _unfit(test: LabTest, code: MappedCode, knowledge: Knowledge) -> Refusal | None:
     if not code.specimen:
         return None
+    if spoiled := stated_in(test.notes, _SPOILED_SAMPLES):
+        what = "a note says that the sample was not fit to be measured ({word})"
+        return Refusal(ProblemCode.SPECIMEN_UNFIT, ".note", what, {"word": spoiled})
     for coding, _ in canonical_codings(test.specimen, knowledge):
         fits = knowledge.specimens.get(f"{coding.system}|{coding.code}")
         if fits is not None and code.specimen not in fits:

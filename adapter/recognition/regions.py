@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from adapter.clinical.results import LabTest
+from adapter.recognition.notes import stated_in
 
 _LEFT = ("left", "左")
 _RIGHT = ("right", "右")
@@ -16,8 +15,6 @@ _SPOILED_BY = {
     **dict.fromkeys(("hip", "femur", "femoral-neck", "total-hip"), _PROSTHESIS),
     "lumbar-spine": (*_SPINE, *_SPINE_ZH),
 }
-_CLAUSE = re.compile(r"[.;,:\n。；，：]")
-_DENIED = re.compile(r"\b(no|not|without|absent|denies|excluding|excluded|exclude)\b|无|未见|没有|排除|除外|其他")
 
 
 def side_of(test: LabTest, display: str) -> str:
@@ -32,6 +29,4 @@ def side_of(test: LabTest, display: str) -> str:
 
 def spoiled_by(test: LabTest, site: str) -> str:
     """The word by which a note says that this region was not fit to be measured; empty where none says so."""
-    signs = _SPOILED_BY.get(site, ())
-    clauses = [clause for note in test.notes for clause in _CLAUSE.split(note.lower())] if signs else []
-    return next((sign for clause in clauses if not _DENIED.search(clause) for sign in signs if sign in clause), "")
+    return stated_in(test.notes, _SPOILED_BY.get(site, ()))

@@ -159,3 +159,17 @@ def test_what_tells_assays_apart_is_kept() -> None:
 def test_a_contained_laboratory_without_a_name_tells_nothing_apart() -> None:
     lab = {"resourceType": "Organization", "id": "lab"}
     assert only_result(observation(contained=[lab], performer=[{"reference": "#lab"}])).test.performer == ""
+
+
+HEMOLYZED = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0493", "code": "HEM"}]}
+
+
+@pytest.mark.parametrize("fault", [{"status": "unsatisfactory"}, {"condition": [HEMOLYZED]}])
+def test_what_was_measured_in_an_unfit_sample_is_set_aside(fault: Json) -> None:
+    specimen = {"resourceType": "Specimen", "id": "s", **fault}
+    document = bundle(patient(), specimen, observation(specimen={"reference": "Specimen/s"}))
+    (aside,) = read_all(document).set_aside
+    assert (aside.problem.code, aside.problem.where) == (
+        ProblemCode.SPECIMEN_UNFIT,
+        "1.json#Bundle.entry[2].resource.specimen",
+    )

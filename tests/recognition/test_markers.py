@@ -152,3 +152,18 @@ def test_a_region_that_a_note_calls_unfit_is_not_read(code: str, note: str) -> N
 )
 def test_a_note_that_denies_it_or_means_another_region_spoils_nothing(code: str, note: str) -> None:
     assert understood(lab(code, T_SCORE, notes=(note,))).marker == "dxa-t-score"
+
+
+@pytest.mark.parametrize(
+    "note",
+    ["Sample moderately haemolysed.", "Hemolyzed; repeat", "标本溶血", "bone scan: radionuclide given yesterday"],
+)
+def test_a_result_of_a_sample_that_a_note_calls_spoiled_is_set_aside(note: str) -> None:
+    """ "haemolysis, radioisotope: reject" """
+    outcome = refused(lab("47255-5", quantity("52.0", "ug/L"), notes=(note,)))
+    assert (outcome.code, outcome.where.rpartition(".")[2]) == (ProblemCode.SPECIMEN_UNFIT, "note")
+
+
+@pytest.mark.parametrize("note", ["No haemolysis seen", "Hemolysis: none", "hemolysis index 3", "未见溶血", "fasting"])
+def test_a_note_that_denies_it_spoils_nothing(note: str) -> None:
+    assert understood(lab("47255-5", quantity("52.0", "ug/L"), notes=(note,))).marker == "p1np"
