@@ -27,6 +27,13 @@ _UNITS = {"M": 1024**2, "G": 1024**3}
 _KINDS = ("RiskAssessment", "Provenance", "Device", "problems", "summary")
 _MEGABYTE = 1024 * 1024
 
+MEMORY = click.option(
+    "--memory",
+    default="200MB",
+    show_default=True,
+    metavar="SIZE",
+    help="Of an export: what all processes may take.",
+)
 _OPTIONS = (
     click.option(
         "--workers",
@@ -34,13 +41,7 @@ _OPTIONS = (
         metavar="N",
         help="Of an export: processes; default: one for each core.",
     ),
-    click.option(
-        "--memory",
-        default="200MB",
-        show_default=True,
-        metavar="SIZE",
-        help="Of an export: what all processes may take.",
-    ),
+    MEMORY,
     click.option("--resume", is_flag=True, help="Of an export: go on with a run that was interrupted."),
     click.option(
         "--validate-sample",
@@ -119,7 +120,7 @@ def settings(chosen: dict[str, Any], target: Path, *, as_of: datetime, options: 
         as_of=datetime.fromisoformat(earlier) if isinstance(earlier, str) else as_of,
         options=options,
         workers=chosen["workers"] or os.cpu_count() or 1,
-        memory=_size(chosen["memory"]),
+        memory=size_of(chosen["memory"]),
         share=_share(chosen["sample"]),
         resume=chosen["resume"],
     )
@@ -205,7 +206,12 @@ def is_incomplete(summary: Summary) -> bool:
     return bool(summary.errors or summary.undetermined or summary.refused)
 
 
-def _size(text: str) -> int:
+def size_of(text: str) -> int:
+    """The bytes of a size as people write it.
+
+    Raises:
+        SettingsInvalid: It is none.
+    """
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise SettingsInvalid(f"--memory {text}: write a size such as 200MB or 1GB")

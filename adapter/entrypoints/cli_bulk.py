@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from adapter.entrypoints.bulk_converting import MEMORY, size_of
 from adapter.entrypoints.cli_assessing import DRY_RUN
 from adapter.entrypoints.cli_convert import convert_export_into
 from adapter.entrypoints.cli_door import EXIT_MISSING, EXIT_OK, door
@@ -81,11 +82,12 @@ def export(out: Path, **options: Any) -> None:
     help="Folder for the export and its results.",
 )
 @click.option("--as-of", metavar="DATE", help="Assess as of the end of this day (YYYY-MM-DD); default: today.")
+@MEMORY
 @click.option("--keep", is_flag=True, help="Keep the folder; otherwise it is removed once everything is written.")
 @DRY_RUN
 @exporting
 @settings_options("server", "authorisation", "assessing", "asking", "work")
-def bulk(work: Path, as_of: str | None, keep: bool, dry_run: bool, **options: Any) -> None:
+def bulk(work: Path, as_of: str | None, memory: str, keep: bool, dry_run: bool, **options: Any) -> None:
     """The whole round: export, convert, upload. Called again after an interruption it goes on where it was.
 
     \b
@@ -97,14 +99,15 @@ def bulk(work: Path, as_of: str | None, keep: bool, dry_run: bool, **options: An
 
     with door():
         settings = taken_settings(options)
+        # A slip of the pen is to be told before an export of hours.
+        size_of(memory)
         server, ledger = _opened(settings)
         exported, assessed = work / "export", work / "assessed"
         wanted = _wanted(server, options, settings, ledger)
         fetched = fetched_into(exported, wanted, server, hours=options["hours"], may_be_done=True)
         if not is_assessed(assessed):
-            convert_export_into(
-                str(exported), str(assessed), _chosen(settings, as_of, assessed), force=False, dry_run=False
-            )
+            chosen = {**_chosen(settings, as_of, assessed), "memory": memory}
+            convert_export_into(str(exported), str(assessed), chosen, force=False, dry_run=False)
         tally = uploaded(assessed, settings, dry_run=dry_run)
         is_whole = fetched.is_complete and not tally.is_incomplete
         if is_whole and not dry_run:
@@ -118,7 +121,6 @@ def _chosen(settings: Settings, as_of: str | None, assessed: Path) -> dict[str, 
     """The settings as `convert` knows them; what was begun before is gone on with."""
     return {
         "workers": None,
-        "memory": "200MB",
         "sample": None,
         "resume": assessed.exists(),
         "as_of": as_of,

@@ -141,3 +141,10 @@ def test_the_whole_round_writes_each_assessment_once_and_leaves_no_patients_data
         assert not (tmp_path / "round").exists()
         assert len(server.found("RiskAssessment")) == 1
         assert endings(called(*round_)) == ["unchanged"]
+
+
+def test_a_size_that_is_none_is_told_before_anything_is_exported(tmp_path: Path, ledger: Path) -> None:
+    with bulk_server({}) as asked:
+        result = called("bulk", "--server", asked.base, "--work", tmp_path / "round", "--memory", "much")
+    assert (result.exit_code, asked.requests) == (2, [])
+    assert "--memory much" in result.stderr
