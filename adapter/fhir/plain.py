@@ -35,6 +35,7 @@ from adapter.fhir.plain_shapes import (
     ReadObservation,
 )
 from adapter.fhir.record import SUBSETTED
+from adapter.fhir.references import may_be_patient
 
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?")
 _STATUSES = frozenset({"final", "amended", "corrected"})
@@ -124,7 +125,7 @@ def _plain(read: ReadObservation, raw: JsonBytes, written: bytes, begin: int) ->
     common, number = _common(written[behind : begin + len(raw)]), _number(digits)
     effective = clinical_time(read.effectiveDateTime)
     # A contained Patient needs its resource, and a conditional reference the kind of its Bundle.
-    is_named = read.id and subject and subject[0] != "#" and "?" not in subject
+    is_named = read.id and subject and subject[0] != "#" and "?" not in subject and may_be_patient(read.subject.type)
     if common is None or number is None or effective is None or not is_named:
         return None
     if (meta.profile and _VERSIONED.search(" ".join(meta.profile))) or (meta.tag and _is_cut(meta)):

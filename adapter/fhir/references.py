@@ -48,6 +48,15 @@ class Placed(msgspec.Struct, gc=False):
     base: str
 
 
+def may_be_patient(type_: str) -> bool:
+    """Whether a reference whose ``type`` says this, or nothing, may mean a Patient.
+
+    "The type is the Canonical URL of Resource Definition that is the type this reference refers to. References are URLs
+    that are relative to http://hl7.org/fhir/StructureDefinition/" (hl7.org/fhir/R4/references.html).
+    """
+    return type_ in ("", "Patient", "http://hl7.org/fhir/StructureDefinition/Patient")
+
+
 @lru_cache(maxsize=1024)
 def literal(reference: str) -> Literal | None:
     """Take a RESTful reference apart; ``None`` for URNs, fragments, queries and nonsense."""
@@ -118,7 +127,10 @@ class References:
         if subject is None:
             return msgspec.structs.replace(_unresolved("the resource has no subject"), where=here.entry.where)
         reference = subject.text("reference")
-        if not reference:
+        known: str | Problem
+        if not may_be_patient(subject.text("type")):
+            known = _unresolved("the subject's type says that it is no Patient")
+        elif not reference:
             known = self._by_logical_reference(subject)
         elif reference.startswith("#"):
             known = self._by_contained(contained(here.entry, reference))

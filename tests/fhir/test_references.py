@@ -144,11 +144,19 @@ def test_a_conditional_reference_counts_in_a_transaction_alone() -> None:
         {"reference": "what is this"},
         {"reference": "Group/1"},
         {"reference": "Device/1"},
+        {"reference": "Patient/1", "type": "Group"},
+        {"reference": "Patient/1", "type": "http://hl7.org/fhir/StructureDefinition/Device"},
     ],
 )
 def test_a_subject_that_is_no_known_patient_leaves_the_result_with_nobody(subject: Json | None) -> None:
     """A3.21, A4.5: ``display`` resolves to nothing; subject is a Patient only"""
     assert refusals(bundle(patient(), observation(subject=subject))) == [ProblemCode.SUBJECT_UNRESOLVED]
+
+
+@pytest.mark.parametrize("type_", ["Patient", "http://hl7.org/fhir/StructureDefinition/Patient"])
+def test_a_subject_may_say_that_it_is_a_patient(type_: str) -> None:
+    subject = {"reference": "Patient/1", "type": type_}
+    assert owners(read_all(bundle(patient(), observation(subject=subject)))) == ["Patient/1"]
 
 
 def test_a_urn_may_turn_out_to_be_no_patient() -> None:
