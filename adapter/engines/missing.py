@@ -11,6 +11,7 @@ from adapter.clinical.results import RiskFactor
 from adapter.engines.case import Case
 from adapter.engines.corrections import CalciumKind
 from adapter.engines.fractures import fractures
+from adapter.engines.frax import Frax
 from adapter.engines.monitoring import Course
 from adapter.engines.turnover import Markers
 
@@ -63,7 +64,7 @@ def _about_risk(case: Case) -> Iterator[str]:
     """FRAX is asked for where it applies: within its ages, and before treatment."""
     is_adult_enough = case.profile.age is not None and case.profile.age >= case.knowledge.number("frax_age_low")
     if is_adult_enough and not case.treated and not case.frax.is_complete:
-        yield "missing.frax"
+        yield _half_without(case.frax)
     has_low_density = case.density.is_below(case.knowledge.number("t_low")) is not False
     if case.frax.is_complete and case.frax.with_bmd is not True and has_low_density:
         yield "missing.frax-with-bmd"
@@ -75,6 +76,13 @@ def _about_risk(case: Case) -> Iterator[str]:
         yield "missing.egfr"
     if case.treated is None:
         yield "missing.treatment-end"
+
+
+def _half_without(frax: Frax) -> str:
+    """What to ask for of a FRAX that is not complete: the half that did not come, or all of it."""
+    if frax.mof is not None:
+        return "missing.frax-hip"
+    return "missing.frax-mof" if frax.hip is not None else "missing.frax"
 
 
 def _about_fractures(case: Case) -> Iterator[str]:

@@ -113,17 +113,22 @@ def _fresh(
         time = time_of(result, use_issued=options.use_issued)
         is_fresh = time is not None and time.latest >= oldest and (time.earliest >= oldest or time.day >= oldest.date())
         (fresh if is_fresh else old).append(result)
-    return fresh, _too_old(old, months, options) if old else []
+    return fresh, _too_old(old, months, oldest, options) if old else []
 
 
-def _too_old(old: Sequence[MarkerResult], months: int, options: RecognitionOptions) -> list[Problem]:
-    """The newest of them with its date; the others in the same words, so that many years share one line of a note."""
+def _too_old(old: Sequence[MarkerResult], months: int, since: datetime, options: RecognitionOptions) -> list[Problem]:
+    """What may be too old, and the newest that is, with its date.
+
+    The others are told in the same words, so that many years share one line of a note.
+    """
     newest = max((_latest(result, options) for result in old), default=None)
     found: list[Problem] = []
     for result in old:
         time = time_of(result, use_issued=options.use_issued)
         values, sentence = {"marker": result.marker, "months": str(months)}, "{marker} is older than {months} months"
-        if time and time.latest == newest:
+        if time and time.latest >= since:
+            values["date"], sentence = time.text, "{marker} of {date} may be older than {months} months"
+        elif time and time.latest == newest:
             values["date"], sentence = time.text, "{marker} of {date} is older than {months} months"
         aside = Problem(ProblemCode.TOO_OLD, result.where, sentence, resource=result.resource, values=values)
         found.append(msgspec.structs.replace(aside, severity=Severity.WARNING))

@@ -200,12 +200,19 @@ def test_b9_low_bone_mass_without_frax_is_moderate_and_asks_for_frax() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [[], [t("-0.4")], [frax("8.0", None)], [frax(None, "1.0")], [frax("8.0", None), t("-1.8")]]
+    ("given", "missing"),
+    [
+        ([], "missing.frax"),
+        ([t("-0.4")], "missing.frax"),
+        ([frax("8.0", None)], "missing.frax-hip"),
+        ([frax(None, "1.0")], "missing.frax-mof"),
+        ([frax("8.0", None), t("-1.8")], "missing.frax-hip"),
+    ],
 )
-def test_b10_too_little_is_indeterminate(given: Any) -> None:
+def test_b10_too_little_is_indeterminate_and_the_half_that_did_not_come_is_asked_for(given: Any, missing: str) -> None:
     answer = assessed(woman(62, *given))
     assert (answer.stratum.value, answer.stratum_rule) == ("indeterminate", "B10")
-    assert "missing.frax" in answer.missing
+    assert [key for key in answer.missing if key.startswith("missing.frax")] == [missing]
 
 
 def test_half_a_frax_above_its_threshold_is_enough() -> None:

@@ -79,8 +79,8 @@ def test_an_answer_that_is_none_is_as_if_it_had_not_been_asked(question: str, an
 @pytest.mark.parametrize(
     ("taken", "missing"),
     [
-        ("mof", "missing.frax"),
-        ("hip", "missing.frax"),
+        ("mof", "missing.frax-mof"),
+        ("hip", "missing.frax-hip"),
         ("t", "missing.dxa"),
         ("creatinine", "missing.egfr"),
     ],

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from adapter.clinical.patient import Patient, Sex
 from adapter.clinical.profile import Menopause
 from adapter.clinical.results import MarkerResult, RiskFactor
+from adapter.clinical.time import ClinicalTime, period
 from adapter.problems import ProblemCode
 from adapter.recognition.gathering import Gathered, gather, months_before
 from adapter.recognition.markers import RecognitionOptions
@@ -51,6 +52,13 @@ def test_of_many_old_results_only_the_newest_is_told_with_its_date() -> None:
     old = [marker("ctx", "300", effective=time(day), resource=f"Observation/{day}") for day in days]
     told = [problem.what for problem in gathered(old).set_aside]
     assert told == [*["ctx is older than 6 months"] * 2, "ctx of 2025-06-01 is older than 6 months"]
+
+
+@pytest.mark.parametrize("coarse", [period(None, time("2026-06-01")), time("2025")])
+def test_a_result_that_may_be_recent_is_not_called_older_than_it_is_known_to_be(coarse: ClinicalTime) -> None:
+    """A3.15: a Period without a start, or a year, may have been before the limit and after it"""
+    told = gathered([marker("ctx", "300", effective=coarse)]).set_aside
+    assert [problem.what for problem in told] == [f"ctx of {coarse.text} may be older than 6 months"]
 
 
 def test_the_history_is_oldest_first() -> None:
