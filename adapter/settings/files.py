@@ -49,8 +49,9 @@ def read_secret(path: Path) -> str:
 def refuse_open_to_others(path: Path, found: os.stat_result) -> None:
     """Make sure that neither group nor world can read, where the system knows them.
 
-    A group of ours may read what belongs to root, and no more than read: so a container is handed its secrets (mode
-    0440 and ``fsGroup`` in Kubernetes), and there is no other way in which it could read them.
+    A group of ours, or root's own, may read what belongs to root, and no more than read: so a container is handed its
+    secrets (mode 0440 and ``fsGroup`` in Kubernetes), and a service its credentials, which systemd shows as 0440 of
+    root:root beside an ACL for the one user (seen since 254: systemd #29435). They could not be read in another way.
 
     Raises:
         SettingsInvalid: They can; the text tells the command that mends it.
@@ -58,7 +59,7 @@ def refuse_open_to_others(path: Path, found: os.stat_result) -> None:
     mode = stat.S_IMODE(found.st_mode)
     if os.name != "posix" or not mode & 0o077:
         return
-    if mode & 0o037 == 0 and found.st_uid == 0 != os.geteuid() and found.st_gid in (os.getegid(), *os.getgroups()):
+    if mode & 0o037 == 0 and found.st_uid == 0 != os.geteuid() and found.st_gid in (0, os.getegid(), *os.getgroups()):
         return
     raise SettingsInvalid(f"{path}: others can read this file (mode {mode:04o}); run: chmod 600 {path}")
 

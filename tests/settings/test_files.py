@@ -72,6 +72,12 @@ def test_a_secret_that_root_hands_to_a_group_of_ours_to_read_is_read() -> None:
 
 
 @pytest.mark.usefixtures("as_a_container")
+def test_a_credential_of_systemd_is_read() -> None:
+    """With ``DynamicUser`` it belongs to root:root; an ACL lets the service's user read, and shows as the group's."""
+    refuse_open_to_others(Path("secret"), found(0o440, owner=0, group=0))
+
+
+@pytest.mark.usefixtures("as_a_container")
 @pytest.mark.parametrize(
     ("mode", "owner", "group"),
     [(0o444, 0, 2000), (0o441, 0, 2000), (0o460, 0, 2000), (0o450, 0, 2000), (0o440, 1000, 2000), (0o440, 0, 3000)],
