@@ -56,7 +56,7 @@ def write_back(
     resources: Sequence[Resource],
     *,
     done: Sequence[str] = (),
-    step: Callable[[str], None] = lambda reference: None,
+    step: Callable[[tuple[str, ...]], None] = lambda written: None,
     habits: Habits | None = None,
 ) -> Receipt:
     """Write the resources of one patient, all at once where the server takes that; what stands there is left alone.
@@ -65,7 +65,7 @@ def write_back(
         server: Where to.
         resources: RiskAssessment, Device and Provenance, one of each type.
         done: What an earlier try reported by ``step``; it is not sent again.
-        step: Told of each resource as soon as it is safely on the server.
+        step: Told what is safely on the server, as soon as there is more.
         habits: What this server turned out to do before; give the same to every call of a run.
 
     Raises:
@@ -85,7 +85,7 @@ class _Writing:
     """One patient's resources on their way."""
 
     def __init__(
-        self, server: FhirServer, resources: Sequence[Resource], habits: Habits, step: Callable[[str], None]
+        self, server: FhirServer, resources: Sequence[Resource], habits: Habits, step: Callable[[tuple[str, ...]], None]
     ) -> None:
         self._server, self._resources, self._habits, self._step = server, resources, habits, step
         self._ordered = sorted(resources, key=lambda resource: _ORDER.index(resource["resourceType"]))
@@ -161,6 +161,8 @@ class _Writing:
         self._habits.transaction, self._way = manner, TRANSACTION
         for resource, (place, created) in zip(entries, places, strict=True):
             self._settle(resource, place, is_new=created or manner is Manner.PUT)
+        self._tell()
+        for resource, (_, created) in zip(entries, places, strict=True):
             if created and manner is not Manner.PUT and resource["resourceType"] != "Provenance":
                 self._check_once(resource)
 
@@ -215,6 +217,7 @@ class _Writing:
                 raise _unknown_state()
             return
         self._settle(resource, place, is_new=is_new)
+        self._tell()
         if is_new and not is_put:
             self._check_once(resource)
 
@@ -225,6 +228,8 @@ class _Writing:
         if not found:
             return False
         self._settle(resource, found[0], is_new=is_new)
+        if not known:
+            self._tell()
         self._tell_duplicates(resource, found)
         return True
 
@@ -238,7 +243,10 @@ class _Writing:
             if place.is_retracted:
                 what = "the same assessment stands there as entered in error"
                 self._problem(ProblemCode.EDITED_SINCE, kind, what, "it was left alone", place)
-        self._step(place.reference)
+
+    def _tell(self) -> None:
+        """Say what is on the server, so that whoever goes on after a crash need not ask for it."""
+        self._step(tuple(standing.reference for standing in self._standing.values()))
 
     def _check_once(self, resource: Resource) -> None:
         """See whether a writer beside us made the same; that is said, and nothing is removed."""

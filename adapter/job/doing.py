@@ -187,11 +187,11 @@ class Job:
 
     def _sent(self, entry: Entry, resources: Sequence[Resource]) -> Done:
         """Send what is not there yet, recording each step, so that whoever comes after a crash goes on from there."""
-        written: list[str] = list(entry.written)
 
-        def step(reference: str) -> None:
-            written.append(reference)
-            self.ledger.record(msgspec.structs.replace(entry, written=tuple(dict.fromkeys(written))))
+        def step(written: tuple[str, ...]) -> None:
+            nonlocal entry
+            entry = msgspec.structs.replace(entry, written=written)
+            self.ledger.record(entry)
 
         self.ledger.record(entry)
         try:
@@ -199,7 +199,7 @@ class Job:
             # What stood there before was not written by this call: a person may have taken it back since.
             taken_back = not receipt.created and is_taken_back(self.server, receipt.written)
         except ServerError as error:
-            return self._not_written(msgspec.structs.replace(entry, written=tuple(written)), error)
+            return self._not_written(entry, error)
         entry = msgspec.structs.replace(entry, written=receipt.written)
         if taken_back:
             return self._left_alone(entry, _EDITED, receipt.problems)

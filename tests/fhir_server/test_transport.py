@@ -299,6 +299,13 @@ def test_what_went_wrong_does_not_carry_the_search_along() -> None:
     assert "secret-name" not in str(error.value)
 
 
+def test_a_header_of_two_lines_is_not_sent_nor_told() -> None:
+    request = Request("GET", "http://127.0.0.1:1/", {"Authorization": "Bearer secret\r\nX-Other: 1"})
+    with pytest.raises(ServerError) as refused:
+        RequestsTransport().send(request, seconds=5)
+    assert "secret" not in f"{refused.value!r}{refused.value.__cause__!r}"
+
+
 def test_a_large_file_goes_to_disk_and_a_refusal_does_not() -> None:
     sink = io.BytesIO()
     with speaking(bodied(gzip.compress(b"line\n" * 1000), b"Content-Encoding: gzip")) as url:
