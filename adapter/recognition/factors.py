@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
@@ -25,8 +26,10 @@ from adapter.recognition.markers import site_of
 _PARENTS = frozenset({"FTH", "MTH", "PRN", "NFTH", "NMTH", "NPRN"})
 _HIP_SITES = frozenset({"hip", "total-hip", "femoral-neck"})
 _PREDNISOLONE_MG = Decimal(5)
+# "Annotations do not contribute to the semantics of the unit" (UCUM, 12): {count}, {falls} and {#} are all 1.
+_ANNOTATION = re.compile(r"\{[^{}]*\}")
 _AMOUNT_UNITS = {
-    "count": ("1", "{#}", "{falls}", "/a", ""),
+    "count": ("1", "/a", "", "falls", "次"),
     # As the test patients of CMS249 and the examples of US Core write drinks per day.
     "per-day": ("1", "/d", "{drinks}/d", "# per day", ""),
     "age": ("a", "years", ""),
@@ -142,6 +145,8 @@ def _counted(
     unit = resolved_unit(quantity, knowledge, score=True)
     name = (quantity.code or quantity.unit) if isinstance(unit, Refusal) else unit.name
     values = {"code": answer.code, "unit": repr(name)}
+    if answer.reads == "count":
+        name = _ANNOTATION.sub("", name)
     if quantity.value is None or name not in (*_AMOUNT_UNITS[answer.reads], "1"):
         return _unread(result, ProblemCode.UNIT_UNKNOWN, "the answer to {code} has the unit {unit}", values)
     if quantity.comparator in ("<", "<="):

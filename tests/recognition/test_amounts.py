@@ -85,6 +85,29 @@ def test_a_wrong_ucum_spelling_is_understood_and_flagged() -> None:
     assert ProblemCode.UNIT_ALIAS in result.cautions
 
 
+@pytest.mark.parametrize(
+    ("code", "number", "unit", "canonical"),
+    [
+        ("17861-6", "8.9", "MG/DL", "2.220639"),
+        ("2000-8", "2.18", "MMOL/L", "2.18"),
+        ("47255-5", "52", "NG/ML", "52"),
+        ("2731-8", "41", "PG/ML", "41"),
+    ],
+)
+def test_capitals_are_the_case_insensitive_form_and_flagged(code: str, number: str, unit: str, canonical: str) -> None:
+    result = understood(code, quantity(number, unit))
+    assert result.value.exact == Decimal(canonical)
+    assert ProblemCode.UNIT_ALIAS in result.cautions
+
+
+def test_a_unit_with_a_blank_at_its_end_is_that_unit() -> None:
+    assert understood("47255-5", ReportedQuantity(Decimal(52), unit="ng/mL ")).value.exact == 52
+
+
+def test_the_surface_of_a_kidneys_clearance_may_be_written_with_a_comma() -> None:
+    assert understood("98979-8", ReportedQuantity(Decimal(81), unit="ml/min/1,73m²")).value.exact == 81
+
+
 def test_a_mass_code_in_molar_units_is_converted_by_the_unit_and_flagged() -> None:
     result = understood("17861-6", quantity("2.30", "mmol/L"))
     assert result.value.exact == Decimal("2.30")

@@ -147,6 +147,22 @@ def test_falls_are_counted() -> None:
     assert not none.present
 
 
+@pytest.mark.parametrize("unit", ["1", "{#}", "{count}", "{falls}", "{falls}/a", "{fall}/a"])
+def test_falls_are_counted_whatever_the_unit_says_in_braces(unit: str) -> None:
+    found = answered("75856-5", quantity("2", unit))
+    assert isinstance(found, RiskFactor)
+    assert found.amount == 2
+
+
+@pytest.mark.parametrize("unit", ["", "falls", "次"])
+def test_falls_are_counted_in_words(unit: str) -> None:
+    assert isinstance(answered("75856-5", ReportedQuantity(Decimal(2), unit=unit)), RiskFactor)
+
+
+def test_falls_in_a_month_are_not_taken_for_falls_in_a_year() -> None:
+    assert isinstance(answered("75856-5", quantity("2", "{falls}/mo")), Problem)
+
+
 def test_a_count_in_an_unknown_unit_or_only_bounded_above_is_set_aside() -> None:
     for value in (quantity("2", "mg"), ReportedQuantity(Decimal(2), comparator="<"), ReportedQuantity(None)):
         assert isinstance(answered("75856-5", value), Problem)
