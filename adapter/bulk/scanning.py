@@ -21,7 +21,7 @@ from adapter.errors import ExportUnsound, InputUnreadable
 from adapter.fhir.contained_results import contains_results
 from adapter.fhir.decoding import encode
 from adapter.fhir.detection import STATEMENTS, releases_of, stated_release
-from adapter.fhir.entries import of_line, refuse_markup
+from adapter.fhir.entries import of_line, refuse_strangers
 from adapter.fhir.entry import Entry, holding_plain, object_at, text_at
 from adapter.fhir.plain import plain_observations
 from adapter.fhir.plain_shapes import PlainObservation
@@ -237,7 +237,7 @@ class _Scanner:
     def is_markup(self, head: bytes) -> bool:
         """Whether the file is a page and no NDJSON; then nothing of it is read."""
         try:
-            refuse_markup(head, "")
+            refuse_strangers(head, "")
         except InputUnreadable as error:
             self.broken(error.sentence, error.values, then="nothing of it was read")
             return True

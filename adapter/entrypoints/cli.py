@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from adapter import __version__
+from adapter.entrypoints.cli_door import EXIT_MISSING
 from adapter.entrypoints.lazy import LazyGroup
 
 # name → where it lives, and its line in the list of commands.
@@ -40,7 +43,19 @@ _LATER: dict[str, tuple[str, str]] = {
 }
 
 
-@click.group(cls=LazyGroup, later=_LATER, context_settings={"help_option_names": ["-h", "--help"]})
+class _Stoppable(LazyGroup):
+    """The commands; one that is stopped ends with the code of what is not finished."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; click by itself would end with 1 after Ctrl-C, which is a usual end of a batch."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("osteo-fhir: stopped before the end; each file that was written is whole", err=True)
+            ctx.exit(EXIT_MISSING)
+
+
+@click.group(cls=_Stoppable, later=_LATER, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="osteo-fhir")
 def main() -> None:
     """Read FHIR bone-marker results, assess osteoporosis risk, write a FHIR RiskAssessment.

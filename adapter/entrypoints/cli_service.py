@@ -18,6 +18,7 @@ from adapter.entrypoints.cli_telling import Told
 if TYPE_CHECKING:
     from adapter.inbox.sqlite_worklist import SqliteWorklist
     from adapter.inbox.worklist import Letter
+    from adapter.settings.model import Settings
 
 _IDS = click.argument("ids", nargs=-1, type=int, metavar="NUMBER...")
 _ALL = click.option("--all", "everything", is_flag=True, help="All that was given up.")
@@ -46,8 +47,11 @@ def serve(insecure: bool, verbose: bool, **options: Any) -> None:
     told = Told(verbose=verbose)
     with door():
         settings = taken_settings(options)
-        click.echo(f"osteo-fhir: listening on {settings.listen}", err=True)
-        serving.serve(settings, insecure=insecure, announce=told.exchange)
+        serving.serve(settings, insecure=insecure, announce=told.exchange, ready=_listening)
+
+
+def _listening(settings: Settings) -> None:
+    click.echo(f"osteo-fhir: listening on {settings.listen}", err=True)
 
 
 @click.group()

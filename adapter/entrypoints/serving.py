@@ -48,8 +48,10 @@ class Address(msgspec.Struct, frozen=True):
     port: int
 
 
-def serve(settings: Settings, *, insecure: bool, announce: Callable[[Event], None]) -> None:
-    """Take notifications and work them off until told to stop.
+def serve(
+    settings: Settings, *, insecure: bool, announce: Callable[[Event], None], ready: Callable[[Settings], None]
+) -> None:
+    """Take notifications and work them off until told to stop; ``ready`` is told once nothing is in the way.
 
     Raises:
         SettingsInvalid: Something does not fit, or there is no secret.
@@ -82,6 +84,7 @@ def serve(settings: Settings, *, insecure: bool, announce: Callable[[Event], Non
     )
     stop = threading.Event()
     threading.Thread(target=caretaker(settings, job, parts).run, args=(stop,), name="caretaker", daemon=True).start()
+    ready(settings)
     try:
         uvicorn.Server(config).run()
     finally:

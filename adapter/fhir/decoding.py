@@ -86,6 +86,8 @@ def _read_closely(data: bytes, where: str) -> object:
     except UnicodeDecodeError as error:
         raise InputUnreadable("byte {number} is no UTF-8", {"number": str(error.start)}, where=where) from None
     except json.JSONDecodeError as error:
+        if not text.strip():
+            raise InputUnreadable("there is nothing in it", where=where) from None
         place = {"line": str(error.lineno), "column": str(error.colno), "reason": error.msg}
         raise InputUnreadable("no JSON at line {line}, column {column}: {reason}", place, where=where) from None
     except RecursionError:

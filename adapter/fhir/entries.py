@@ -37,14 +37,18 @@ def split(data: bytes, name: str, *, carefully: bool = False) -> list[Entry]:
         InputUnreadable: Nothing of the source can be read.
     """
     data = unpack(data, where=name).removeprefix(_BYTE_ORDER_MARK)
-    refuse_markup(data, name)
+    refuse_strangers(data, name)
     if _is_ndjson(data, name):
         return _of_lines(data, name, carefully=carefully)
     return _of_bytes(data, name, carefully=carefully, by_itself=False)
 
 
-def refuse_markup(data: bytes, name: str) -> None:
-    """Raise ``InputUnreadable`` where a file begins like a page or XML."""
+def refuse_strangers(data: bytes, name: str) -> None:
+    """Raise ``InputUnreadable`` where a file begins like a zip, a PDF, a page or XML."""
+    if data.startswith(b"PK\x03\x04"):
+        raise InputUnreadable("this is a zip archive; unpack it first", where=name)
+    if data.startswith(b"%PDF-"):
+        raise InputUnreadable("this is a PDF, and no FHIR", where=name)
     start = data[:200].lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")):
         raise InputUnreadable("this is an HTML page, perhaps of a login or a proxy, and no FHIR", where=name)

@@ -125,7 +125,7 @@ def _search(server: FhirServer, capabilities: Capabilities, codes: Sequence[str]
             403: "let us search Observation for any patient",
         }.get(error.status, "why is a search of Observation by patient and code refused?")
         told = f"a search of Observation by patient and {len(codes)} codes fails: {error} [{error.code}]"
-        return Finding("search", told, ask, hinders=error.status in (0, 401, 403, 404))
+        return Finding("search", told, ask, hinders=error.status == 0 or not error.may_retry)
     if found.ignored:
         told = f"the search works, but {', '.join(found.ignored)} is ignored: more comes than is needed"
         return Finding("search", told, f"support {', '.join(found.ignored)} in searches of Observation")

@@ -25,7 +25,7 @@ h1{font-size:1.4rem;margin:.3rem 0}h2{font-size:1.2rem}h3{font-size:1.05rem;marg
 .headline{font-size:1.15rem;font-weight:700}
 table{border-collapse:collapse;width:100%;font-size:.92rem}
 th,td{text-align:left;padding:.3rem .5rem;border-bottom:1px solid var(--soft);vertical-align:top}
-.wide{overflow-x:auto}
+.wide{overflow-x:auto}.wide td:nth-child(3){white-space:nowrap}
 .courses{display:grid;gap:0 1.5rem;grid-template-columns:repeat(auto-fit,minmax(min(22rem,100%),1fr))}
 figure{margin:1rem 0}figcaption{font-weight:600}
 svg{display:block;width:100%;height:auto}svg.scale{max-width:20rem}svg.course{max-width:46rem}
@@ -39,9 +39,12 @@ path.open{stroke:var(--text);stroke-width:4;stroke-dasharray:3 2}path.outside.op
 .axis{fill:none;stroke:var(--line)}polyline{fill:none;stroke:var(--text);stroke-width:1.5}
 path.begun{stroke:var(--line);stroke-dasharray:4 3}text.begun{text-anchor:start}
 .outside-word{color:var(--bad);font-weight:700}
-@media (max-width:40rem){.glance thead{position:absolute;left:-9999px}
-.glance tr,.glance td,.glance th{display:block;border:0}
-.glance tr{border-bottom:1px solid var(--soft);padding:.4rem 0}.glance td,.glance th{padding:.1rem 0}}
+@media (max-width:40rem){thead{position:absolute;left:-9999px}
+tr,.glance td,.glance th{display:block;border:0}
+tr{border-bottom:1px solid var(--soft);padding:.4rem 0}.glance td,.glance th{padding:.1rem 0}
+.wide td:nth-child(n){display:inline;border:0;padding:0;white-space:normal}
+.wide td:nth-child(1){display:block;font-weight:600}
+.wide td:nth-child(n+3):not(:empty)::before{content:" · "}}
 @media print{article{break-before:page;border:0}article:first-of-type{break-before:auto}}
 """.strip()
 

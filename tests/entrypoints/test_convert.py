@@ -33,7 +33,9 @@ def test_a_patient_whose_risk_is_clear_ends_with_zero(tmp_path: Path) -> None:
         (encode(in_bundle(OPEN)), "1 undetermined"),
         (encode(in_bundle([*LOW, {"resourceType": "Banana", "id": "b"}])), "type-unknown"),
         (b"no JSON at all", "json-invalid"),
-        (b"", "json-invalid"),
+        (b" \n", "there is nothing in it"),
+        (b"PK\x03\x04\x14\x00", "a zip archive; unpack it first"),
+        (b"%PDF-1.4\n", "a PDF, and no FHIR"),
     ],
 )
 def test_what_could_not_be_read_or_assessed_ends_with_one(tmp_path: Path, data: bytes, words: str) -> None:

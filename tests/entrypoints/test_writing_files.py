@@ -115,7 +115,8 @@ def test_an_interrupted_run_leaves_nothing_half_written(
 
     result = run("convert", given, "--out", tmp_path / "out", *AS_OF)
 
-    assert (result.exit_code, targets(tmp_path)) == (1, [])
+    assert (result.exit_code, targets(tmp_path)) == (3, [])
+    assert "stopped before the end" in result.stderr
 
 
 def test_a_run_killed_in_the_middle_leaves_the_old_file_whole(given: Path, tmp_path: Path) -> None:

@@ -61,10 +61,10 @@ def test_a_server_without_observations_hinders_every_run() -> None:
 
 
 def test_a_search_that_is_forbidden_hinders_and_says_what_to_ask() -> None:
-    for status, word in ((403, "for any patient"), (401, "credentials"), (500, "why")):
+    for status, word in ((403, "for any patient"), (401, "credentials"), (400, "why"), (503, "why")):
         [search] = found(Hospital(refuses={"Observation": status}))["search"]
         assert word in search.ask
-        assert search.hinders == (status != 500)
+        assert search.hinders == (status != 503)
 
 
 def test_a_server_that_denies_every_safe_way_of_writing_is_told() -> None:

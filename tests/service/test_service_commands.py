@@ -119,6 +119,7 @@ def test_it_refuses_to_start_where_anybody_could_notify(folder: Path, words: tup
     """A5.12."""
     said = call("serve", "--server", "http://127.0.0.1:9/fhir", *words)
     assert (said.exit_code, told in said.stderr) == (2, True)
+    assert "listening" not in said.stderr
 
 
 def test_the_secret_file_may_hold_two_while_one_replaces_the_other(tmp_path: Path) -> None:
