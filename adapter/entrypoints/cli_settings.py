@@ -30,5 +30,6 @@ def settings(as_json: bool, **options: Any) -> None:
         if as_json:
             click.echo(json.dumps({name: {"value": value, "from": origin} for name, value, origin in rows}, indent=2))
             return
+        width = max(len(name) for name, _, _ in rows)
         for name, value, origin in rows:
-            click.echo(f"{name:19} {value or '-':40} {origin}")
+            click.echo(f"{name:{width}} {value or '-':40} {origin}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
@@ -84,6 +85,8 @@ def _read_closely(data: bytes, where: str) -> object:
         text = data.decode("utf-8-sig")
         value = json.loads(text, parse_float=_number, parse_constant=_refuse, object_pairs_hook=ambiguous.object_of)
     except UnicodeDecodeError as error:
+        if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+            raise InputUnreadable("this is UTF-16; save it as UTF-8, as FHIR is written", where=where) from None
         raise InputUnreadable("byte {number} is no UTF-8", {"number": str(error.start)}, where=where) from None
     except json.JSONDecodeError as error:
         if not text.strip():

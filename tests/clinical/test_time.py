@@ -40,6 +40,12 @@ def test_what_is_no_time_is_refused(text: str) -> None:
     assert clinical_time(text) is None
 
 
+@pytest.mark.parametrize("text", ["2026", "2026-06", "2026-06-02", "2026-06-02T08:10:00+08:00"])
+def test_a_date_needs_no_zone(text: str) -> None:
+    time = clinical_time(text)
+    assert time and not time.zone_missing
+
+
 def test_a_clock_time_without_zone_counts_as_its_date_and_says_so() -> None:
     time = read("2026-03-15T08:30:00")
     assert time.precision is Precision.DAY

@@ -193,7 +193,8 @@ def albumin(digits: str, **given: Any) -> Any:
         ([calcium("2.24")], "C1", "flag.C1.uncorrected"),
         ([calcium("2.25")], None, None),
         ([calcium("2.18"), albumin("31", on="2026-05-29")], "C1", "flag.C1.uncorrected"),
-        ([calcium("2.18"), albumin("19")], "C1", "flag.C1.uncorrected"),
+        ([calcium("2.18"), albumin("19.9")], "C1", "flag.C1.uncorrected"),
+        ([calcium("2.18"), albumin("20")], None, None),
         ([calcium("2.18"), albumin("<31")], "C1", "flag.C1.uncorrected"),
         ([calcium("<2.18"), albumin("31")], "C1", "flag.C1.uncorrected"),
         ([result("calcium-corrected", "2.20", "mmol/L"), albumin("30")], "C1", "flag.C1"),
@@ -249,6 +250,11 @@ def test_c2_high_calcium_without_suppressed_pth(given: list[Any], expected: tupl
 
 def test_high_calcium_with_suppressed_pth_is_never_silent() -> None:
     assert "high-calcium-low-pth" in words(assessed(woman(64, calcium("2.9"), albumin("40"), pth("10"))))
+
+
+@pytest.mark.parametrize("given", [[calcium("2.9"), albumin("40")], [calcium("2.4"), albumin("40"), pth("10")]])
+def test_that_calcium_is_high_or_pth_low_is_not_said_of_the_other(given: list[Any]) -> None:
+    assert "high-calcium-low-pth" not in words(assessed(woman(64, *given)))
 
 
 @pytest.mark.parametrize(("digits", "expected"), [("0.80", ("C3",)), ("0.81", ()), ("1.45", ()), ("1.46", ("C3",))])

@@ -105,6 +105,11 @@ def test_the_last_result_before_treatment_is_the_baseline_and_is_named() -> None
     assert "Observation/p1np-older" not in used(answer)
 
 
+@pytest.mark.parametrize(("on", "expected"), [(START, "adequate"), ("2025-12-06", "undetermined")])
+def test_a_result_of_the_day_on_which_treatment_began_is_from_before(on: str, expected: str) -> None:
+    assert response(p1np("30"), before=[baseline("74", on=on)]) == expected
+
+
 def test_the_earliest_of_several_medicines_is_the_beginning() -> None:
     switched = [factor("denosumab", since="2026-03-01"), ALENDRONATE]
     assert response(p1np("30"), before=[baseline("74")], treated=switched) == "adequate"

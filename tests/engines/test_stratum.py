@@ -235,6 +235,8 @@ def test_a_bound_that_lies_on_both_sides_decides_nothing() -> None:
     ("scores", "expected"),
     [
         ([t("<-2.5")], "B3"),
+        ([t("<-3.0")], "B1"),
+        ([t("<=-3.0")], "B3"),
         ([t("<-2.0"), t("-2.2", "total-hip")], "B9"),  # may be osteoporosis: said, not claimed
         ([t(">-1.0"), t("-1.5", "total-hip")], "B9"),
         ([t(">-0.5")], "B10"),

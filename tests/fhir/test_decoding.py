@@ -152,6 +152,15 @@ def test_an_error_names_the_place_and_nothing_of_the_content() -> None:
     assert str(caught.value) == "a.json: no JSON at line 2, column 7: Expecting ':' delimiter"
 
 
+@pytest.mark.parametrize(
+    ("document", "what"),
+    [(b" \n", "there is nothing in it"), ("{}".encode("utf-16"), "this is UTF-16; save it as UTF-8")],
+)
+def test_a_file_that_was_saved_wrongly_is_told_so(document: bytes, what: str) -> None:
+    with pytest.raises(InputUnreadable, match=what):
+        decode(document, where="a.json")
+
+
 def test_what_is_not_packed_stays_as_it_is() -> None:
     assert unpack(b"{}", where="") == b"{}"
 

@@ -79,7 +79,7 @@ def test_packed_files_are_unpacked() -> None:
         (b'\xef\xbb\xbf <Patient xmlns="http://hl7.org/fhir"/>', "XML is not supported"),
         (b"<!DOCTYPE html><html>log in</html>", "this is an HTML page"),
         (b"\n<html>", "this is an HTML page"),
-        (b"", "no JSON"),
+        (b"", "there is nothing in it"),
     ],
 )
 def test_what_is_no_fhir_json_is_refused_in_clear_words(data: bytes, words: str) -> None:

@@ -75,6 +75,7 @@ def test_the_history_is_oldest_first() -> None:
         ("1976-01-01", [factor("last-menstrual-period", since=time("2024-01"))], Menopause.POST, False),
         ("1976-01-01", [factor("last-menstrual-period", since=time("2026-05-20"))], Menopause.UNKNOWN, False),
         ("1976-01-01", [], Menopause.UNKNOWN, False),
+        ("1976-01-01", [factor("smoking", present=False)], Menopause.UNKNOWN, False),
         ("1966-06-15", [], Menopause.POST, True),
         ("1990-01-01", [], Menopause.PRE, True),
     ],
