@@ -34,5 +34,7 @@ def report(bundle: bytes, as_of: date) -> Iterator[str]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     file, day = sys.argv[1:]
     sys.stdout.writelines(f"{line}\n" for line in report(Path(file).read_bytes(), date.fromisoformat(day)))

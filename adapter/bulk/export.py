@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
@@ -98,9 +99,14 @@ def export_at(path: Path) -> Export:
 
 def _ndjson_in(folder: Path) -> Iterator[Path]:
     """Every NDJSON file below the folder; hidden folders are a run's own."""
-    for root, folders, names in os.walk(folder):
+    for root, folders, names in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (Path(root, name) for name in names if name.lower().endswith(NDJSON) and not name.startswith("."))
+
+
+def _refuse(error: OSError) -> NoReturn:
+    """A folder that may not be looked into would be missing from the export without a word."""
+    raise ExportUnsound([f"{error.filename}: {error.strerror}"])
 
 
 def _other_json(folder: Path) -> bool:

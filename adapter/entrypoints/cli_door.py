@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,13 @@ def door() -> Iterator[None]:
     except AdapterError as error:
         click.echo(f"osteo-fhir: {_line(error)}", err=True)
         sys.exit(_exit_code(error))
+    except OSError as error:
+        # A pipe that the reader closed is click's to end; what the system gives no words for is a fault of ours.
+        if error.errno == errno.EPIPE or not error.strerror:
+            raise
+        named = f"{error.filename}: " if error.filename is not None else ""
+        click.echo(f"osteo-fhir: {named}{error.strerror}", err=True)
+        sys.exit(EXIT_WRONG_CALL)
 
 
 def _line(error: Exception) -> str:

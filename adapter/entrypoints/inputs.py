@@ -6,8 +6,9 @@ import glob
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from adapter.errors import InputUnreadable, SettingsInvalid
 from adapter.fhir.reading import Source
@@ -22,6 +23,7 @@ def found(inputs: Sequence[str]) -> list[str]:
 
     Raises:
         SettingsInvalid: A word means no file, or a folder holds none that could be FHIR JSON.
+        InputUnreadable: A folder may not be looked into; what lies there would be missing without a word.
     """
     names = [name for word in inputs for name in _of_word(word)]
     return list(dict.fromkeys(names))
@@ -61,14 +63,33 @@ def _of_word(word: str) -> list[str]:
         return _in_folder(Path(word))
     if os.path.isfile(word):
         return [word]
+    for way in map(str, Path(word).parents):
+        _refuse_closed(folder for folder in glob.iglob(way, recursive=True) if glob.has_magic(way))
     matches = sorted(glob.glob(word, recursive=True))
     if not matches:
         raise SettingsInvalid(f"{word}: there is no such file or folder; check the path, or quote the pattern")
     return [name for match in matches for name in (_in_folder(Path(match)) if os.path.isdir(match) else [match])]
 
 
+def _refuse_closed(folders: Iterable[str]) -> None:
+    """Raise where one of the folders may not be looked into: a pattern by itself passes over it."""
+    for folder in filter(os.path.isdir, folders):
+        try:
+            os.listdir(folder)
+        except OSError as error:
+            _refuse(error)
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise InputUnreadable(f"{error.filename}: {error.strerror}") from error
+
+
 def _in_folder(folder: Path) -> list[str]:
-    names = sorted(str(path) for path in folder.rglob("*") if path.is_file() and path.name.lower().endswith(_SUFFIXES))
+    paths = (os.path.join(root, name) for root, _, names in os.walk(folder, onerror=_refuse) for name in names)
+    # A link that leads nowhere is taken too, so that reading it says so.
+    names = sorted(
+        path for path in paths if path.lower().endswith(_SUFFIXES) and (os.path.isfile(path) or os.path.islink(path))
+    )
     if not names:
         raise SettingsInvalid(f"{folder}: the folder holds no file that ends in {', '.join(_SUFFIXES[:3])} (or .gz)")
     return names
@@ -80,4 +101,4 @@ def _bytes_of(name: str) -> bytes:
     try:
         return Path(name).read_bytes()
     except OSError as error:
-        raise InputUnreadable(f"{name}: {error.strerror}") from error
+        _refuse(error)

@@ -143,6 +143,19 @@ def test_the_whole_round_writes_each_assessment_once_and_leaves_no_patients_data
         assert endings(called(*round_)) == ["unchanged"]
 
 
+@pytest.mark.parametrize("words", [("export", "--out"), ("bulk", "--work")], ids=["export", "bulk"])
+def test_a_folder_that_cannot_be_made_is_one_clear_line(
+    words: tuple[str, str], server: Sekmet, tmp_path: Path, ledger: Path
+) -> None:
+    (tmp_path / "file").touch()
+    command, option = words
+
+    result = called(command, "--server", server.base, option, tmp_path / "file" / "out")
+
+    assert result.exit_code == 2
+    assert result.stderr == f"osteo-fhir: {tmp_path / 'file' / 'out'}: Not a directory\n"
+
+
 def test_a_size_that_is_none_is_told_before_anything_is_exported(tmp_path: Path, ledger: Path) -> None:
     with bulk_server({}) as asked:
         result = called("bulk", "--server", asked.base, "--work", tmp_path / "round", "--memory", "much")
