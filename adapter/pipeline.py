@@ -24,7 +24,8 @@ from adapter.engines.joint_pathway import assess
 from adapter.fhir.reading import Reading, SetAside, Source, read
 from adapter.fhir.releases import Release
 from adapter.fhir.writing import write
-from adapter.knowledge.model import FactorAnswer, Knowledge
+from adapter.knowledge.facts import FactorAnswer
+from adapter.knowledge.model import Knowledge
 from adapter.problems import Problem
 from adapter.recognition.codes import Refusal
 from adapter.recognition.factors import answer_of, factors_of

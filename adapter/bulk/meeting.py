@@ -16,8 +16,9 @@ from adapter.bulk.layout import Layout, Stream, hashed, name_in, named_row, shar
 from adapter.bulk.routing import callable_by
 from adapter.bulk.scanning import meant_by
 from adapter.bulk.spilling import SpillWriter
+from adapter.fhir.addresses import literal
 from adapter.fhir.element import Element
-from adapter.fhir.references import References, literal
+from adapter.fhir.references import References
 
 Owners = frozenset[int]
 Shared = Mapping[int, Owners]

@@ -18,10 +18,10 @@ from adapter.bulk.layout import hashed, order_of
 from adapter.bulk.shapes import Recalled
 from adapter.bulk.workplace import write_durably
 from adapter.clinical.assessment import Stratum
+from adapter.fhir.addresses import literal
 from adapter.fhir.decoding import encode
 from adapter.fhir.entry import Entry, holding_plain
 from adapter.fhir.reading import Reading, read_entries
-from adapter.fhir.references import literal
 from adapter.fhir.releases import Release
 from adapter.knowledge.model import Knowledge
 from adapter.pipeline import Options, PatientOutcome, assess_patient, by_patient

@@ -9,10 +9,11 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from adapter.fhir.addresses import literal
 from adapter.fhir.decoding import Json
 from adapter.fhir.element import Element
 from adapter.fhir.entry import Entry, object_at, text_at
-from adapter.fhir.references import contained, identifiers, literal
+from adapter.fhir.references import contained, identifiers
 
 # What the reader follows a reference to, besides a patient; and what several Bundles may call by one id.
 _FOLLOWED = frozenset({"Specimen", "Medication", "Observation", "RiskAssessment"})

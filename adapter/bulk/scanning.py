@@ -18,6 +18,7 @@ from adapter.bulk.routing import Owner, followed, own_names, owner_named, owner_
 from adapter.bulk.shapes import NONE_OF_OURS, Shapes
 from adapter.bulk.spilling import SpillWriter
 from adapter.errors import ExportUnsound, InputUnreadable
+from adapter.fhir.addresses import service_bases
 from adapter.fhir.contained_results import contains_results
 from adapter.fhir.decoding import encode
 from adapter.fhir.detection import STATEMENTS, releases_of, stated_release
@@ -26,7 +27,6 @@ from adapter.fhir.entry import Entry, holding_plain, object_at, text_at
 from adapter.fhir.plain import plain_observations
 from adapter.fhir.plain_shapes import PlainObservation
 from adapter.fhir.reading import READ_TYPES
-from adapter.fhir.references import service_bases
 from adapter.fhir.releases import SINCE_R4, Release
 from adapter.fhir.resource_types import RESOURCE_TYPES
 from adapter.fhir.versions import is_withdrawn

@@ -17,7 +17,8 @@ from adapter.clinical.profile import Menopause, PatientProfile
 from adapter.clinical.results import Concept, MarkerResult, ReferenceRange, ReportedQuantity, ReportedRange
 from adapter.clinical.values import Interval
 from adapter.engines.answers import Answer
-from adapter.knowledge.model import Knowledge, Limit, Sureness
+from adapter.knowledge.facts import Limit, Sureness
+from adapter.knowledge.model import Knowledge
 
 REFERENCE = "reference"
 _UCUM = "http://unitsofmeasure.org"

@@ -16,7 +16,8 @@ from adapter.clinical.profile import PatientProfile
 from adapter.clinical.results import RiskFactor
 from adapter.engines.corrections import body_mass_index_of
 from adapter.engines.treatment import is_current
-from adapter.knowledge.model import Knowledge, QFracture, QFractureEquation
+from adapter.knowledge.facts import QFracture, QFractureEquation
+from adapter.knowledge.model import Knowledge
 
 _ENGINE = "QFracture-2012"
 _YEARS = 10

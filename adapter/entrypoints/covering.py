@@ -20,7 +20,8 @@ from adapter.entrypoints.converting import several
 from adapter.fhir.decoding import encode
 from adapter.fhir.reading import Source, read
 from adapter.fhir.releases import Release
-from adapter.knowledge.model import Knowledge, MappedCode
+from adapter.knowledge.facts import MappedCode
+from adapter.knowledge.model import Knowledge
 from adapter.problems import Problem, ProblemCode
 from adapter.recognition.amounts import Amount, ResolvedUnit, amount_of, resolved_unit
 from adapter.recognition.codes import canonical_codings

@@ -15,7 +15,8 @@ from adapter.fhir.decoding import encode
 from adapter.knowledge.checking import check as check_layers
 from adapter.knowledge.describing import Description, describe
 from adapter.knowledge.export import resources
-from adapter.knowledge.model import Cited, Knowledge, Limit, MappedCode
+from adapter.knowledge.facts import Cited, Limit, MappedCode
+from adapter.knowledge.model import Knowledge
 from adapter.mapping_files import folder, load_knowledge, shipped
 
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from adapter.errors import InputUnreadable
+from adapter.fhir.addresses import literal
 from adapter.fhir.compact import compacted, items_of, spelled_out, unique_parts
 from adapter.fhir.decoding import Json, decode, unpack
 from adapter.fhir.entry import Entry, holding, holding_plain, object_at, text_at
 from adapter.fhir.plain import opened_bundle, plain_observation, plain_observations, says_nothing
 from adapter.fhir.plain_shapes import ReadEntry
-from adapter.fhir.references import literal
 from adapter.problems import NO_VALUES, Problem, ProblemCode, Severity
 
 _BUNDLE = b'"Bundle"'

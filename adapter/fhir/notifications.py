@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from adapter.fhir.references import literal
+from adapter.fhir.addresses import literal
 from adapter.fhir.resource_types import RESOURCE_TYPES
 from adapter.problems import Problem, ProblemCode
 

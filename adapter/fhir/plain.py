@@ -20,6 +20,7 @@ import msgspec
 from adapter.clinical.results import LabResult, LabTest
 from adapter.clinical.time import clinical_time
 from adapter.errors import InputUnreadable
+from adapter.fhir.addresses import may_be_patient
 from adapter.fhir.datatypes import concept_of, name_of, quantity_of
 from adapter.fhir.decoding import NO_JSON, decode
 from adapter.fhir.element import Element
@@ -35,7 +36,6 @@ from adapter.fhir.plain_shapes import (
     ReadObservation,
 )
 from adapter.fhir.record import SUBSETTED
-from adapter.fhir.references import may_be_patient
 
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?")
 _STATUSES = frozenset({"final", "amended", "corrected"})

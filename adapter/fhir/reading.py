@@ -11,6 +11,7 @@ import msgspec
 from adapter.clinical.patient import Patient
 from adapter.clinical.results import LabResult, ReportedPrediction, Statement
 from adapter.errors import InputUnreadable
+from adapter.fhir.addresses import address_caution
 from adapter.fhir.contained_results import contained_results, contains_results
 from adapter.fhir.detection import detect, releases_of, stated_release, stated_version
 from adapter.fhir.element import Element, shown
@@ -22,7 +23,7 @@ from adapter.fhir.patients import patient_refusal, read_patient
 from adapter.fhir.plain_shapes import LOOKED_UP, PlainObservation
 from adapter.fhir.predictions import prediction_refusal, read_predictions
 from adapter.fhir.record import Record, Row, refusal
-from adapter.fhir.references import Placed, References, address_caution
+from adapter.fhir.references import Placed, References
 from adapter.fhir.releases import READ, Release
 from adapter.fhir.resource_types import RESOURCE_TYPES
 from adapter.fhir.statements import (

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
+from adapter.fhir.addresses import literal
 from adapter.fhir.reading import Source
-from adapter.fhir.references import literal
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LEADS = ("has_member", "derived_from", "specimen", "medication_reference", "medication")

@@ -9,9 +9,9 @@ from enum import StrEnum
 import msgspec
 
 from adapter.errors import ServerError, SettingsInvalid
+from adapter.fhir.addresses import literal
 from adapter.fhir.identity import IS_ID
 from adapter.fhir.reading import Source
-from adapter.fhir.references import literal
 from adapter.fhir_server.client import FhirServer
 from adapter.job.answers import Delivered, delivered
 from adapter.job.asking import CONTEXT, Offers, is_offered, said_by

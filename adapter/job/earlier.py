@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
+from adapter.fhir.addresses import literal
 from adapter.fhir.decoding import decode
 from adapter.fhir.entry import Entry as Came
 from adapter.fhir.entry import holding
 from adapter.fhir.identity import IDENTIFIER_SYSTEM
-from adapter.fhir.references import REPLACED, literal
+from adapter.fhir.references import REPLACED
 from adapter.fhir.releases import Release
 from adapter.fhir.standing import object_in, standing_in
 from adapter.fhir.versions import is_withdrawn

@@ -8,8 +8,8 @@ from itertools import groupby
 import msgspec
 
 from adapter.errors import ServerError
+from adapter.fhir.addresses import literal
 from adapter.fhir.reading import Source
-from adapter.fhir.references import literal
 from adapter.fhir_server.capabilities import Capabilities
 from adapter.fhir_server.client import FhirServer
 from adapter.fhir_server.searching import Found

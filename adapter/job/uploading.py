@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from adapter.errors import InputUnreadable
+from adapter.fhir.addresses import literal
 from adapter.fhir.decoding import decode
-from adapter.fhir.references import literal
 from adapter.fhir.releases import Release
 from adapter.job.doing import Job
 from adapter.job.endings import Done, Ending

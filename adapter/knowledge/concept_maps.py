@@ -13,9 +13,10 @@ import msgspec
 from pydantic import ValidationError
 
 from adapter.clinical.values import Value
+from adapter.knowledge.facts import MappedCode
 from adapter.knowledge.file_format import Fact
 from adapter.knowledge.findings import Finding
-from adapter.knowledge.model import LOINC, MARKER_SYSTEM, MappedCode
+from adapter.knowledge.model import LOINC, MARKER_SYSTEM
 
 PRODUCT = "urn:osteo-fhir:"
 _MANY = {"unit": "units", "flag": "flags"}

@@ -7,10 +7,11 @@ from string import Formatter
 from typing import Any
 
 from adapter.knowledge.concept_maps import CodeLink
+from adapter.knowledge.facts import Limit, MappedCode, Marker, UnitFactor
 from adapter.knowledge.file_format import FactKey
 from adapter.knowledge.findings import Finding, has_check_digit
 from adapter.knowledge.layers import Layer, named
-from adapter.knowledge.model import LOINC, Limit, MappedCode, Marker, UnitFactor
+from adapter.knowledge.model import LOINC
 
 _CODED = ("code", "denied", "statement", "question")
 

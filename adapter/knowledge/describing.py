@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from adapter.knowledge.model import Knowledge, Limit, MappedCode, Marker, UnitAlias, UnitFactor
+from adapter.knowledge.facts import Limit, MappedCode, Marker, UnitAlias, UnitFactor
+from adapter.knowledge.model import Knowledge
 
 
 class Description(msgspec.Struct, frozen=True):

@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from adapter.knowledge.concept_maps import PRODUCT
-from adapter.knowledge.model import MARKER_SYSTEM, Cited, Knowledge, Limit, MappedCode, Marker
+from adapter.knowledge.facts import Cited, Limit, MappedCode, Marker
+from adapter.knowledge.model import MARKER_SYSTEM, Knowledge
 
 Resource = dict[str, Any]
 _URN = "urn:osteo-fhir"

@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import product
 
 from adapter.clinical.values import Value
-from adapter.knowledge.model import (
+from adapter.knowledge.facts import (
     Cited,
     DeniedCode,
     FactorAnswer,

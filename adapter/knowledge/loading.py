@@ -11,16 +11,11 @@ from adapter.clinical.values import Value
 from adapter.errors import MappingsInvalid
 from adapter.knowledge.concept_maps import CodeLink
 from adapter.knowledge.consistency import misfits
-from adapter.knowledge.file_format import About, FactKey
-from adapter.knowledge.findings import Finding
-from adapter.knowledge.layers import merged
-from adapter.knowledge.model import (
-    LOINC,
+from adapter.knowledge.facts import (
     Cited,
     DeniedCode,
     FactorAnswer,
     FactorCode,
-    Knowledge,
     Limit,
     MappedCode,
     Marker,
@@ -29,6 +24,10 @@ from adapter.knowledge.model import (
     UnitAlias,
     UnitFactor,
 )
+from adapter.knowledge.file_format import About, FactKey
+from adapter.knowledge.findings import Finding
+from adapter.knowledge.layers import merged
+from adapter.knowledge.model import LOINC, Knowledge
 
 _T = TypeVar("_T")
 _Factors = Mapping[str, Mapping[str, UnitFactor]]

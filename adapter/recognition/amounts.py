@@ -16,7 +16,8 @@ from adapter.clinical.results import (
     ReportedText,
 )
 from adapter.clinical.values import Interval
-from adapter.knowledge.model import Knowledge, MappedCode
+from adapter.knowledge.facts import MappedCode
+from adapter.knowledge.model import Knowledge
 from adapter.problems import NO_VALUES, Problem, ProblemCode
 from adapter.recognition.codes import Refusal
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from adapter.clinical.results import Coding, Concept, LabResult, LabTest
+from adapter.knowledge.facts import FactorAnswer, MappedCode
 from adapter.knowledge.findings import with_check_digit
-from adapter.knowledge.model import FactorAnswer, Knowledge, MappedCode
+from adapter.knowledge.model import Knowledge
 from adapter.problems import NO_VALUES, Problem, ProblemCode
 
 LOINC = "http://loinc.org"

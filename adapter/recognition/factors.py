@@ -17,7 +17,8 @@ from adapter.clinical.results import (
     Statement,
     StatementKind,
 )
-from adapter.knowledge.model import FactorAnswer, FactorCode, Knowledge
+from adapter.knowledge.facts import FactorAnswer, FactorCode
+from adapter.knowledge.model import Knowledge
 from adapter.problems import Problem, ProblemCode
 from adapter.recognition.amounts import resolved_unit
 from adapter.recognition.codes import Refusal, canonical_codings

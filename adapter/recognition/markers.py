@@ -9,7 +9,8 @@ import msgspec
 
 from adapter.clinical.results import Coding, Concept, LabResult, LabTest, MarkerResult, ReportedQuantity
 from adapter.clinical.values import Interval
-from adapter.knowledge.model import FactorAnswer, Knowledge, MappedCode
+from adapter.knowledge.facts import FactorAnswer, MappedCode
+from adapter.knowledge.model import Knowledge
 from adapter.problems import NO_VALUES, Problem, ProblemCode
 from adapter.recognition.amounts import amount_of, conversion_of
 from adapter.recognition.codes import Refusal, canonical_codings, factor_answer, mapped_code

@@ -10,8 +10,8 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from adapter.errors import AdapterError, InboxUnusable
+from adapter.fhir.addresses import literal
 from adapter.fhir.notifications import Notification, is_below, read_notification
-from adapter.fhir.references import literal
 from adapter.inbox.events import arrivals_of, local
 from adapter.problems import Problem
 from adapter.service.group_commit import GroupCommit

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from adapter.errors import ServerError
+from adapter.fhir.addresses import literal
 from adapter.fhir.notifications import Notification, is_below, read_answer
-from adapter.fhir.references import literal
 from adapter.fhir.standing import object_in
 from adapter.fhir.subscriptions import purpose
 from adapter.fhir_server.client import FhirServer

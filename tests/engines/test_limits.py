@@ -13,7 +13,8 @@ from adapter.clinical.results import Coding, Concept, ReferenceRange, ReportedQu
 from adapter.clinical.values import Interval
 from adapter.engines.joint_pathway import assess
 from adapter.engines.limits import limits_for, read_against
-from adapter.knowledge.model import Knowledge, Limit, Parameter, Sureness
+from adapter.knowledge.facts import Limit, Parameter, Sureness
+from adapter.knowledge.model import Knowledge
 from adapter.problems import ProblemCode
 from tests.engines.building import ASSAY, changed, concept, ctx, frax, man, p1np, reference, result, shipped, woman
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from adapter.knowledge.checking import check
+from adapter.knowledge.facts import Sureness
 from adapter.knowledge.loading import load_layers
-from adapter.knowledge.model import LOINC, MARKER_SYSTEM, Knowledge, Sureness
+from adapter.knowledge.model import LOINC, MARKER_SYSTEM, Knowledge
 from tests.knowledge.conftest import small
 
 HOSPITAL = "urn:oid:1.2.156.1"

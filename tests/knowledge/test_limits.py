@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from adapter.knowledge.model import Knowledge, Limit
+from adapter.knowledge.facts import Limit
+from adapter.knowledge.model import Knowledge
 
 
 def readings(knowledge: Knowledge, marker: str, sex: str, age: int, assay: str = "") -> list[Limit]:

@@ -8,9 +8,9 @@ import pytest
 
 from adapter.errors import MappingsInvalid
 from adapter.knowledge.checking import check
+from adapter.knowledge.facts import Sureness
 from adapter.knowledge.findings import has_check_digit
 from adapter.knowledge.loading import load, load_layers
-from adapter.knowledge.model import Sureness
 from adapter.mapping_files import shipped
 from tests.knowledge.conftest import SMALL, small
 

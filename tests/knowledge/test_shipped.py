@@ -8,8 +8,9 @@ from decimal import Decimal
 import pytest
 
 from adapter.knowledge.checking import check
+from adapter.knowledge.facts import Cited, Sureness
 from adapter.knowledge.findings import has_check_digit
-from adapter.knowledge.model import LOINC, Cited, Knowledge, Sureness
+from adapter.knowledge.model import LOINC, Knowledge
 
 MARKERS = [
     "calcium",

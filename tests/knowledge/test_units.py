@@ -7,7 +7,8 @@ from decimal import Decimal
 import pytest
 
 from adapter.clinical.values import Interval
-from adapter.knowledge.model import LOINC, Knowledge, Limit
+from adapter.knowledge.facts import Limit
+from adapter.knowledge.model import LOINC, Knowledge
 
 
 def canonical(knowledge: Knowledge, marker: str, value: str, unit: str) -> Decimal:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from adapter.entrypoints.library import assess_bundle
 from adapter.fhir.decoding import encode
 from adapter.fhir.reading import Source
-from adapter.knowledge.model import MappedCode
+from adapter.knowledge.facts import MappedCode
 from adapter.pipeline import Options, Outcome, PatientOutcome, assess_sources
 from adapter.problems import Problem
 from tests.recognition.building import AS_OF, ATC, LOINC, SNOMED, UCUM, knowledge

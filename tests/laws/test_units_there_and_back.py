@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from adapter.clinical.results import MarkerResult
 from adapter.clinical.values import Interval
-from adapter.knowledge.model import MappedCode
+from adapter.knowledge.facts import MappedCode
 from tests.laws.bundles import assessed, codes, numbers, observation, only, quantity, units
 from tests.recognition.building import knowledge
 

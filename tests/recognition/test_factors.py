@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from adapter.clinical.results import Coding, Concept, ReportedOther, ReportedQuantity, RiskFactor, StatementKind
-from adapter.knowledge.model import FactorAnswer, Sureness
+from adapter.knowledge.facts import FactorAnswer, Sureness
 from adapter.problems import Problem, ProblemCode
 from adapter.recognition.codes import factor_answer
 from adapter.recognition.factors import answer_of, factors_of
