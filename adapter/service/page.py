@@ -30,7 +30,7 @@ main>form{display:flex;flex-wrap:wrap;gap:.8rem;align-items:end}
 button,input{font:inherit;padding:.35rem .8rem;min-height:2.5rem}
 :focus-visible{outline:3px solid #1a73e8;outline-offset:2px}
 .bad-word{color:var(--bad);font-weight:700}
-@media (prefers-color-scheme:dark){:root{--ok:#1f8a45;--bad:#d64545}.bad-word{color:#ff8080}}
+@media (prefers-color-scheme:dark){:root{--ok:#1a7a3c;--bad:#c62828}.bad-word{color:#ff8080}}
 details summary{cursor:pointer;padding:.35rem 0}
 @media (max-width:40rem){
 table,tbody,tr,td{display:block}thead{position:absolute;left:-9999px}
