@@ -137,7 +137,6 @@ def _contradict(code: ResolvedUnit | None, text: ResolvedUnit | None, *, score: 
 
 
 def _spelled(text: str, knowledge: Knowledge) -> ResolvedUnit | None:
-    text = text.strip()
     alias = knowledge.unit_aliases.get(text)
     if alias is not None:
         return ResolvedUnit(alias.unit, (ProblemCode.UNIT_ALIAS.value,) if alias.warn else ())

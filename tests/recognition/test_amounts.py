@@ -100,8 +100,8 @@ def test_capitals_are_the_case_insensitive_form_and_flagged(code: str, number: s
     assert ProblemCode.UNIT_ALIAS in result.cautions
 
 
-def test_a_unit_with_a_blank_at_its_end_is_that_unit() -> None:
-    assert understood("47255-5", ReportedQuantity(Decimal(52), unit="ng/mL ")).value.exact == 52
+def test_a_unit_is_never_trimmed() -> None:
+    assert refused("47255-5", ReportedQuantity(Decimal(52), unit="ng/mL ")) is ProblemCode.UNIT_UNKNOWN
 
 
 def test_the_surface_of_a_kidneys_clearance_may_be_written_with_a_comma() -> None:
