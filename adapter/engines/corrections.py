@@ -84,7 +84,7 @@ def vitamin_d_of(profile: PatientProfile) -> tuple[Interval, tuple[MarkerResult,
     d3, d2 = profile.results.get("vitamin-d3"), profile.results.get("vitamin-d2")
     if d3 is None:
         return None
-    if d2 is not None and are_of_one_sample(d2.effective, d3.effective):
+    if d2 is not None and are_of_one_sample(d2.effective, d3.effective, hours=0):
         return _sum(d3.value, d2.value), (d3, d2)
     return Interval(d3.value.low, None, d3.value.low_open), (d3,)
 

@@ -281,6 +281,14 @@ def vitamin(marker: str, digits: str, unit: str = "nmol/L", **given: Any) -> Any
         ([vitamin("vitamin-d3", "30"), vitamin("vitamin-d2", "<10")], ("V1",)),
         ([vitamin("vitamin-d3", "30"), vitamin("vitamin-d2", ">10")], ()),
         ([vitamin("vitamin-d3", "30"), vitamin("vitamin-d2", "10", on="2026-05-01")], ()),
+        # the morning after is another sample, though less than a day has passed
+        (
+            [
+                vitamin("vitamin-d3", "30", on="2026-06-02T08:00:00Z"),
+                vitamin("vitamin-d2", "10", on="2026-06-01T09:00:00Z"),
+            ],
+            (),
+        ),
         ([vitamin("vitamin-d3", "30")], ()),
         ([vitamin("vitamin-d3", "60")], ()),
         ([vitamin("vitamin-d2", "10")], ()),
