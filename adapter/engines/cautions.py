@@ -84,6 +84,9 @@ def _about_turnover(case: Case, turnover: Turnover, markers: Markers) -> Iterato
 def _about_minerals(case: Case) -> Iterator[str]:
     if calcium_is_high(case) and pth_is_suppressed(case):
         yield "high-calcium-low-pth"
+    ionized = case.profile.results.get("calcium-ionized")
+    if ionized is not None and case.readings[ionized.where].limits is None:
+        yield "ionized-without-limits"
     vitamin_d = vitamin_d_of(case.profile)
     deficient = threshold("vitamin-d", "deficient", case.profile, case.knowledge)
     if vitamin_d is not None and read_against(vitamin_d[0], deficient).is_low is None:

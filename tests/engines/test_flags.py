@@ -227,6 +227,12 @@ def test_ionized_calcium_wins_where_it_came_with_limits() -> None:
     assert flags(ionized("1.22"), calcium("2.0"), albumin("40")) == ("C1",)
 
 
+def test_ionized_calcium_without_limits_is_never_silent() -> None:
+    own = reference("1.15", "1.30", "mmol/L")
+    assert "ionized-without-limits" in words(assessed(woman(64, ionized("0.70"))))
+    assert "ionized-without-limits" not in words(assessed(woman(64, ionized("0.70", own))))
+
+
 def pth(digits: str, unit: str = "ng/L", **given: Any) -> Any:
     return result("pth", digits, unit, **given)
 

@@ -51,7 +51,14 @@ def keys() -> set[str]:
     found |= {f"caveat.osta-{category}" for category in ("low", "medium", "high")} | {"caution.more-severe-row-open"}
     words = ["fasting-unknown", "kidney-function-reduced", "fallback-limits", "osteoporosis-recorded", "low-z-score"]
     words += ["bmi-differs", "injection-stopped", "menopause-assumed", "age-beyond-frax", "one-marker-only"]
-    words += ["look-for-cause", "high-calcium-low-pth", "vitamin-d-open", "collection-unproven", "thiazide"]
+    words += [
+        "look-for-cause",
+        "high-calcium-low-pth",
+        "ionized-without-limits",
+        "vitamin-d-open",
+        "collection-unproven",
+        "thiazide",
+    ]
     words += ["liver-disease", "hyperthyroidism", "immobilisation", "recent-surgery", "aromatase-inhibitor"]
     return found | {f"caution.{word}" for word in (*words, "anticonvulsant")}
 
