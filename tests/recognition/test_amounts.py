@@ -143,6 +143,9 @@ def test_a_range_is_an_interval_when_its_ends_share_a_unit() -> None:
     assert understood("47255-5", both).value == Interval(Decimal(10), Decimal(20))
     mixed = ReportedRange(quantity("10", "ng/mL"), quantity("20", "ug/L"))
     assert refused("47255-5", mixed) is ProblemCode.UNIT_CONTRADICTS
+    open_end = understood("47255-5", ReportedRange(high=quantity("20", "ng/mL")))
+    assert open_end.value == Interval(None, Decimal(20))
+    assert open_end.digits == "–20"
     assert refused("47255-5", ReportedRange()) is ProblemCode.VALUE_MISSING
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
 
+import pytest
+
 from adapter.clinical.results import MarkerResult
 from adapter.problems import Problem, ProblemCode
 from adapter.recognition.choosing import dated, newest_usable, without_duplicates
@@ -47,6 +49,12 @@ def test_copies_that_differ_in_fasting_contradict_each_other() -> None:
     one = marker("ctx", "300", resource="Observation/a", fasting=True)
     other = marker("ctx", "300", resource="Observation/b", fasting=False)
     assert chosen(one, other) == (None, [ProblemCode.CONFLICT, ProblemCode.CONFLICT])
+
+
+@pytest.mark.parametrize("fasting", [True, False])
+def test_copies_that_agree_in_fasting_are_one_result(fasting: bool) -> None:
+    copies = [marker("ctx", "300", resource=f"Observation/{name}", fasting=fasting) for name in "ab"]
+    assert chosen(*copies) == ("300", [ProblemCode.DUPLICATE])
 
 
 def test_thousands_of_results_are_chosen_from_without_comparing_all_with_all() -> None:
