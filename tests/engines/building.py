@@ -199,3 +199,8 @@ def reading(assessment: Assessment, marker: str) -> str | None:
 def used(assessment: Assessment) -> list[str]:
     """The resources in use, the patient aside."""
     return [e.result.resource for e in assessment.evidence if not isinstance(e.result, Patient)]
+
+
+def flags(*given: Any, of: Any = woman, age: int = 64) -> tuple[str, ...]:
+    """The flags of a woman of 64 with this record, or of somebody else."""
+    return assessed(of(age, *given)).flags
