@@ -125,3 +125,10 @@ def _instant(text: str, clock: str, zone: str) -> ClinicalTime | None:
     except (ValueError, OverflowError):
         return None
     return ClinicalTime(text, Precision.INSTANT, moment, moment)
+
+
+def months_before(moment: datetime, months: int) -> datetime:
+    """The same day so many months earlier, or the last day of a shorter month."""
+    years, month = divmod(moment.month - 1 - months, 12)
+    year, month = moment.year + years, month + 1
+    return moment.replace(year=year, month=month, day=min(moment.day, monthrange(year, month)[1]))

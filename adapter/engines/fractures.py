@@ -9,9 +9,10 @@ from operator import itemgetter
 
 from adapter.clinical.profile import PatientProfile
 from adapter.clinical.results import RiskFactor
+from adapter.clinical.time import months_before
 from adapter.engines.answers import Answer, all_of, any_of, negated
 from adapter.engines.density import Density
-from adapter.engines.spans import lasts_for, lies_within, months_before
+from adapter.engines.spans import lasts_for, lies_within
 from adapter.engines.treatment import BONE_MEDICINES, is_current
 from adapter.knowledge.model import Knowledge
 

@@ -10,12 +10,12 @@ import msgspec
 
 from adapter.clinical.profile import PatientProfile
 from adapter.clinical.results import MarkerResult
-from adapter.clinical.time import ClinicalTime
+from adapter.clinical.time import ClinicalTime, months_before
 from adapter.engines.case import Case
 from adapter.engines.fractures import fractures
 from adapter.engines.limits import young_adult_limits
 from adapter.engines.precision import rounded
-from adapter.engines.spans import lies_within, months_before
+from adapter.engines.spans import lies_within
 from adapter.engines.treatment import ANABOLIC, DUAL, began
 from adapter.engines.wording import day, shown
 from adapter.knowledge.model import Knowledge

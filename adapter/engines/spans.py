@@ -4,21 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from adapter.clinical.time import ClinicalTime, Precision
+from adapter.clinical.time import ClinicalTime, Precision, months_before
 from adapter.engines.answers import Answer
 
 _PRECISE = {Precision.DAY, Precision.INSTANT}
-
-
-def months_before(moment: datetime, months: int) -> datetime:
-    """The same day so many months earlier, or the last day of a shorter month."""
-    years, month = divmod(moment.month - 1 - months, 12)
-    for day in range(moment.day, moment.day - 3, -1):
-        try:
-            return moment.replace(year=moment.year + years, month=month + 1, day=day)
-        except ValueError:  # the 29th to 31st of a month that has no such day
-            continue
-    return moment.replace(year=moment.year + years, month=month + 1, day=moment.day - 3)
 
 
 def lies_within(time: ClinicalTime | None, months: int, moment: datetime) -> Answer:

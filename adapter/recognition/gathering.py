@@ -10,6 +10,7 @@ import msgspec
 from adapter.clinical.patient import Patient, Sex
 from adapter.clinical.profile import Menopause, PatientProfile
 from adapter.clinical.results import MarkerResult, RiskFactor
+from adapter.clinical.time import months_before
 from adapter.knowledge.model import Knowledge
 from adapter.problems import NO_VALUES, Problem, ProblemCode, Severity
 from adapter.recognition.adulthood import age_at, of_the_grown
@@ -69,17 +70,6 @@ def gather(
     return Gathered(profile, (*factors_aside, *repeats, *future, *childish, *copies, *choice_aside))
 
 
-def months_before(moment: datetime, months: int) -> datetime:
-    """The same day so many months earlier (the last day of a shorter month)."""
-    years, month = divmod(moment.month - 1 - months, 12)
-    for day in range(moment.day, 27, -1):
-        try:
-            return moment.replace(year=moment.year + years, month=month + 1, day=day)
-        except ValueError:
-            continue
-    return moment.replace(year=moment.year + years, month=month + 1, day=min(moment.day, 28))
-
-
 def _chosen(
     results: Sequence[MarkerResult], knowledge: Knowledge, as_of: datetime, options: RecognitionOptions
 ) -> tuple[list[MarkerResult], Mapping[str, tuple[MarkerResult, ...]], list[Problem]]:
@@ -95,7 +85,8 @@ def _chosen(
         history[marker] = _oldest_first((*history.get(marker, ()), *group), options)
         months = knowledge.markers[marker].max_age_months
         if months is not None and months not in oldest:
-            oldest[months] = months_before(as_of, months)
+            # By the day, as the engines count months: what is exactly so old has not grown too old at noon.
+            oldest[months] = months_before(as_of, months).replace(hour=0, minute=0, second=0, microsecond=0)
         fresh, old = (group, []) if months is None else _fresh(group, months, oldest[months], options)
         chosen, problems = newest_usable(fresh, use_issued=options.use_issued)
         aside += [*old, *problems]

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from adapter.clinical.time import ClinicalTime, Precision, clinical_time, period
+from adapter.clinical.time import ClinicalTime, Precision, clinical_time, months_before, period
 
 
 def read(text: str) -> ClinicalTime:
@@ -94,3 +94,20 @@ def test_a_period_may_be_open_at_one_end_but_not_reversed_or_empty() -> None:
     open_start = period(None, read("2026-03-15"))
     assert open_start is not None
     assert open_start.earliest.year == 1
+
+
+@pytest.mark.parametrize(
+    ("day", "months", "expected"),
+    [
+        ("2026-06-15", 12, "2025-06-15"),
+        ("2026-03-31", 1, "2026-02-28"),
+        ("2024-03-31", 1, "2024-02-29"),
+        ("2024-02-29", 12, "2023-02-28"),
+        ("2026-01-15", 1, "2025-12-15"),
+        ("2026-12-31", 6, "2026-06-30"),
+        ("2026-03-05", 24, "2024-03-05"),
+    ],
+)
+def test_months_are_counted_by_the_calendar(day: str, months: int, expected: str) -> None:
+    moment = datetime.fromisoformat(day).replace(tzinfo=UTC)
+    assert months_before(moment, months).date().isoformat() == expected

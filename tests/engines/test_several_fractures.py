@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from adapter.clinical.patient import Sex
 from adapter.clinical.results import RiskFactor
+from adapter.clinical.time import months_before
 from adapter.engines.answers import Answer, all_of, any_of
 from adapter.engines.density import density_of
 from adapter.engines.fractures import very_high_triggers
-from adapter.engines.spans import months_before
 from adapter.knowledge.model import Knowledge
 from tests.engines.building import changed, fracture, profile, shipped
 

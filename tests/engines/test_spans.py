@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
 from adapter.clinical.time import clinical_time, period
 from adapter.engines.answers import all_of, any_of, negated
-from adapter.engines.spans import are_of_one_sample, days_apart, lasts_for, lies_within, months_before
+from adapter.engines.spans import are_of_one_sample, days_apart, lasts_for, lies_within
 from tests.engines.building import AS_OF, at
-
-
-@pytest.mark.parametrize(
-    ("day", "months", "expected"),
-    [
-        ("2026-06-15", 12, "2025-06-15"),
-        ("2026-03-31", 1, "2026-02-28"),
-        ("2024-03-31", 1, "2024-02-29"),
-        ("2024-02-29", 12, "2023-02-28"),
-        ("2026-01-15", 1, "2025-12-15"),
-        ("2026-12-31", 6, "2026-06-30"),
-    ],
-)
-def test_months_are_counted_by_the_calendar(day: str, months: int, expected: str) -> None:
-    moment = datetime.fromisoformat(day).replace(tzinfo=UTC)
-    assert months_before(moment, months).date().isoformat() == expected
 
 
 @pytest.mark.parametrize(

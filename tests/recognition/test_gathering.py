@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from adapter.clinical.profile import Menopause
 from adapter.clinical.results import MarkerResult, RiskFactor
 from adapter.clinical.time import ClinicalTime, period
 from adapter.problems import ProblemCode
-from adapter.recognition.gathering import Gathered, gather, months_before
+from adapter.recognition.gathering import Gathered, gather
 from adapter.recognition.markers import RecognitionOptions
 from tests.recognition.building import AS_OF, factor, knowledge, marker, time
 
@@ -196,18 +195,10 @@ def test_a_preliminary_result_makes_the_profile_preliminary() -> None:
     assert gathered([marker("ctx", "300", status="preliminary")]).profile.preliminary
 
 
-@pytest.mark.parametrize(
-    ("day", "months", "earlier"),
-    [
-        ("2026-06-15", 6, "2025-12-15"),
-        ("2026-08-31", 6, "2026-02-28"),
-        ("2026-01-31", 1, "2025-12-31"),
-        ("2026-03-05", 24, "2024-03-05"),
-    ],
-)
-def test_months_are_counted_by_the_calendar(day: str, months: int, earlier: str) -> None:
-    moment = datetime.fromisoformat(day).replace(tzinfo=UTC)
-    assert months_before(moment, months).date().isoformat() == earlier
+@pytest.mark.parametrize(("measured", "counts"), [("2024-06-15T00:10:00Z", True), ("2024-06-14T23:50:00Z", False)])
+def test_a_density_of_exactly_two_years_ago_counts_whatever_the_hour(measured: str, counts: bool) -> None:
+    density = marker("dxa-t-score", "-2.6", effective=time(measured))
+    assert bool(gathered([density]).profile.dxa) is counts
 
 
 def test_some_results_never_grow_too_old() -> None:
