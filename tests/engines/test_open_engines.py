@@ -132,6 +132,7 @@ def inputs_of(*given: Any) -> Any:
         (factor("alcohol", amount=Decimal("1")), "alcohol", "2"),
         (factor("alcohol", amount=Decimal("2")), "alcohol", "3"),
         (factor("alcohol", amount=Decimal("5")), "alcohol", "4"),
+        (factor("alcohol", amount=Decimal("6")), "alcohol", "4"),
         (factor("alcohol", amount=Decimal("7")), "alcohol", "5"),
         (factor("alcohol"), "alcohol", "3"),
         (factor("alcohol", present=False, amount=Decimal("0")), "alcohol", "0"),

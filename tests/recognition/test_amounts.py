@@ -121,6 +121,8 @@ def test_a_t_score_needs_no_unit_but_no_density_passes_for_one() -> None:
         understood("38267-1", ReportedQuantity(Decimal("-2.1"), unit="T-Score", system=UCUM, code="1")).digits == "-2.1"
     )
     assert refused("38263-0", quantity("0.889", "g/cm2")) is ProblemCode.UNIT_UNKNOWN
+    disguised = ReportedQuantity(Decimal("0.889"), unit="g/cm2", system=UCUM, code="1")
+    assert refused("38263-0", disguised) is ProblemCode.UNIT_CONTRADICTS
 
 
 @pytest.mark.parametrize(
