@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import Protocol
 from urllib.parse import quote
 
 import msgspec
@@ -15,14 +15,12 @@ from adapter.errors import ServerError
 from adapter.fhir.compact import spelled_out
 from adapter.fhir.reading import Source
 from adapter.fhir_server.demanding import demanded
+from adapter.fhir_server.limits import Clock, Limits
 from adapter.fhir_server.messages import Response
 from adapter.fhir_server.origins import below, followed
 from adapter.fhir_server.outcomes import checked
 from adapter.fhir_server.paging import Page, ignored_parameters, page_of
 from adapter.problems import Problem, ProblemCode, Severity
-
-if TYPE_CHECKING:
-    from adapter.fhir_server.client import FhirServer
 
 JSON = "application/fhir+json"
 # HAPI answers a search it was asked before from memory for a minute unless told not to (hapi-fhir #647).
@@ -49,6 +47,29 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     server_time: str = ""
 
 
+class Searchable(Protocol):
+    """What a search needs of a server; see ``FhirServer``."""
+
+    base: str
+    limits: Limits
+    clock: Clock
+
+    @property
+    def takes_post_search(self) -> bool:
+        """Whether the server has not refused a posted search yet."""
+
+    def refuse_post_search(self) -> None:
+        """Remember that this server takes no posted search."""
+
+    def post_search(
+        self, resource_type: str, parameters: Parameters, headers: Mapping[str, str], *, until: float
+    ) -> Response:
+        """One search by POST."""
+
+    def get(self, url: str, headers: Mapping[str, str], *, until: float) -> Response:
+        """One GET."""
+
+
 class Search:
     """One search from its first page to its last.
 
@@ -57,7 +78,7 @@ class Search:
     """
 
     def __init__(
-        self, server: FhirServer, resource_type: str, parameters: Parameters, *, most: int = 0, is_listing: bool = False
+        self, server: Searchable, resource_type: str, parameters: Parameters, *, most: int = 0, is_listing: bool = False
     ) -> None:
         """Prepare a search.
 
