@@ -119,8 +119,11 @@ def bulk(work: Path, as_of: str | None, memory: str, keep: bool, dry_run: bool, 
 
 def _chosen(settings: Settings, as_of: str | None, assessed: Path) -> dict[str, Any]:
     """The settings as `convert` knows them; what was begun before is gone on with."""
+    import os
+
     return {
-        "workers": None,
+        # More processes than cores only take memory.
+        "workers": min(settings.workers, os.cpu_count() or 1),
         "sample": None,
         "resume": assessed.exists(),
         "as_of": as_of,

@@ -223,6 +223,8 @@ def test_the_log_of_libraries_names_no_patient_unless_somebody_asks_for_it(small
     """E46: nothing of ours switches on the debugging of others"""
     copy = _process(small.base, tmp_path / "ledger.sqlite", "--verbose")
     out, err = copy.communicate(timeout=60)
+    assert b'"event": "summary"' in out
+    assert b'"event": "exchange"' in out + err
     assert not [word for word in (NAME, NUMBER, VALUE, "canary-77") if word.encode() in out + err]
 
 
