@@ -40,13 +40,23 @@ def load(server: Sekmet, number: int) -> None:
 
 
 def current(server: Sekmet) -> list[tuple[str, int]]:
-    """Whose assessments hold on a server, neither taken back nor replaced, and on how much each rests."""
+    """Whose assessments hold on a server, and on how much each rests."""
+    return [(each["subject"]["reference"], len(each["basis"])) for each in _standing(server)]
+
+
+def outdated(server: Sekmet) -> set[str]:
+    """What assessments that hold rest on, in versions that are not the newest."""
+    rested_on = {basis["reference"] for each in _standing(server) for basis in each["basis"]}
+    newest = server.found("Observation?_count=500")
+    return rested_on - {f"Observation/{each['id']}/_history/{each['meta']['versionId']}" for each in newest}
+
+
+def _standing(server: Sekmet) -> list[Json]:
+    """The assessments that were neither taken back nor replaced."""
     found = server.found("RiskAssessment?_count=200")
     past = replaced(found)
     return [
-        (each["subject"]["reference"], len(each["basis"]))
-        for each in found
-        if each["status"] != "entered-in-error" and f"RiskAssessment/{each['id']}" not in past
+        each for each in found if each["status"] != "entered-in-error" and f"RiskAssessment/{each['id']}" not in past
     ]
 
 
