@@ -15,7 +15,7 @@ _NDJSON_TYPES = frozenset({"application/fhir+ndjson", "application/ndjson", "app
 # Worth another try, whatever the status (hl7.org/fhir/R4/valueset-issue-type.html).
 TRANSIENT_ISSUES = frozenset({"lock-error", "transient", "throttled", "timeout", "no-store", "incomplete"})
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
-_GRAVE = frozenset({"fatal", "error"})
+_HARMLESS = frozenset({"warning", "information", "success"})
 _ADVICE = {
     401: "the credentials were refused; check the authorisation settings",
     403: "the credentials do not allow this; ask the administrator for the scope",
@@ -70,20 +70,48 @@ class Outcome(msgspec.Struct, frozen=True):
 
     @property
     def is_grave(self) -> bool:
-        """Whether it says that something failed."""
-        return any(each.severity in _GRAVE for each in self.issue)
+        """Whether it says that something failed; an issue that does not say how severe it is may mean that, too."""
+        return any(each.severity.lower() not in _HARMLESS for each in self.issue)
 
 
-_outcome_in = msgspec.json.Decoder(Outcome).decode
+_json_in = msgspec.json.Decoder().decode
 
 
 def outcome_of(body: bytes) -> Outcome:
-    """The OperationOutcome in a body; an empty one where there is none."""
+    """The OperationOutcome in a body; an empty one where there is none.
+
+    One element that is not as FHIR says hides none of the others: an error in an odd shape is an error all the same.
+    """
     try:
-        found = _outcome_in(body)
+        found = _json_in(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Outcome()
-    return found if found.resourceType == "OperationOutcome" else Outcome()
+    if not isinstance(found, dict) or found.get("resourceType") != "OperationOutcome":
+        return Outcome()
+    return Outcome("OperationOutcome", tuple(map(_issue, _listed(found.get("issue")))))
+
+
+def _issue(found: object) -> _WordedIssue:
+    said = found if isinstance(found, dict) else {}
+    details = said.get("details")
+    return _WordedIssue(
+        severity=_text(said.get("severity")),
+        code=_text(said.get("code")),
+        expression=tuple(filter(None, map(_text, _listed(said.get("expression"))))),
+        diagnostics=_text(said.get("diagnostics")),
+        details=Words(_text(details.get("text")) if isinstance(details, dict) else _text(details)),
+    )
+
+
+def _listed(found: object) -> list[object]:
+    """What stands in a list, or alone where a list should be."""
+    if found is None:
+        return []
+    return found if isinstance(found, list) else [found]
+
+
+def _text(found: object) -> str:
+    return found if isinstance(found, str) else ""
 
 
 def checked(response: Response, *, kinds: Sequence[str] = ()) -> Response:

@@ -58,6 +58,7 @@ class Page(msgspec.Struct, frozen=True):
     last_updated: str = ""
 
 
+_OUTCOME = b"OperationOutcome"
 _bundle_in = msgspec.json.Decoder(_Bundle).decode
 _resource_in = msgspec.json.Decoder(_Resource).decode
 
@@ -118,7 +119,8 @@ def _plain(name: str) -> str:
 
 
 def _is_outcome(entry: _Entry) -> bool:
-    if not entry.resource or (entry.search and entry.search.mode == "match"):
+    # Most entries are matches, and say no such word; an error that is called a match is an error all the same.
+    if not entry.resource or (entry.search and entry.search.mode == "match" and _OUTCOME not in bytes(entry.resource)):
         return False
     try:
         return _resource_in(entry.resource).resourceType == "OperationOutcome"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Protocol
@@ -23,6 +23,9 @@ from adapter.fhir_server.paging import Page, ignored_parameters, page_of
 from adapter.problems import Problem, ProblemCode, Severity
 
 JSON = "application/fhir+json"
+# No server's clock shows a time from before there were any.
+_EPOCH = 1970
+_FARTHEST_AHEAD = timedelta(days=1)
 # HAPI answers a search it was asked before from memory for a minute unless told not to (hapi-fhir #647).
 ACCEPTED = {"Accept": JSON, "Cache-Control": "no-cache"}
 Parameters = Sequence[tuple[str, str]]
@@ -115,7 +118,8 @@ class Search:
         """
         answer, page = _opened(self._first())
         self.ignored = ignored_parameters(self._parameters, page.self)
-        self.server_time = page.last_updated or _date_of(answer)
+        now = self._server.clock.now()
+        self.server_time = _instant(page.last_updated, now) or _instant(_date_of(answer), now)
         self._note(self.ignored, answer, self._server.clock.now())
         seen = {answer.url}
         number = entries = size = 0
@@ -223,6 +227,16 @@ def _opened(answer: Response) -> tuple[Response, Page]:
         if error.code != "unexpected-content" or spelled.body == answer.body:
             raise
     return spelled, page_of(spelled)
+
+
+def _instant(text: str, now: datetime) -> str:
+    """The server's clock, if it is one: what lies far ahead of ours would pass by all that happens until then."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return ""
+    is_clock = moment.tzinfo is not None and moment.year >= _EPOCH and moment - now < _FARTHEST_AHEAD
+    return text if is_clock else ""
 
 
 def _date_of(answer: Response) -> str:

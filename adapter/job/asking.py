@@ -74,8 +74,7 @@ def questions(patient: str, codes: Sequence[str], offers: Offers) -> list[Questi
         offers: By resource type, what the server says it can do; empty where it says nothing at all.
     """
     return [
-        Question("Observation", (*_about(patient, offers, "Observation"), *coded))
-        for coded in _by_code(codes, _parameters(offers, "Observation"))
+        Question("Observation", (*_about(patient, offers, "Observation"), *coded)) for coded in by_code(codes, offers)
     ] + [Question(name, _about(patient, offers, name)) for name in CONTEXT if is_offered(offers, name)]
 
 
@@ -92,12 +91,12 @@ def is_offered(offers: Offers, name: str) -> bool:
     return not interactions or "search-type" in interactions
 
 
-def _by_code(codes: Sequence[str], parameters: frozenset[str]) -> Iterator[tuple[tuple[str, str], ...]]:
+def by_code(codes: Sequence[str], offers: Offers) -> Iterator[tuple[tuple[str, str], ...]]:
     """Ask for codes wherever they may stand: a DXA panel has its T-scores in components."""
     if not codes:
         yield ()
         return
-    wanted = ",".join(codes)
+    wanted, parameters = ",".join(codes), _parameters(offers, "Observation")
     if "combo-code" in parameters:
         yield (("combo-code", wanted),)
         return

@@ -14,7 +14,7 @@ from adapter.fhir.identity import IS_ID
 from adapter.fhir.reading import Source
 from adapter.fhir_server.client import FhirServer
 from adapter.job.answers import Delivered, delivered
-from adapter.job.asking import CONTEXT, Offers, is_offered, said_by
+from adapter.job.asking import CONTEXT, Offers, by_code, is_offered, said_by
 from adapter.job.roll import Roll
 from adapter.ledger.ledger import Ledger
 from adapter.recognition.predictions import OWN_METHOD
@@ -199,7 +199,7 @@ class _Listing:
 
 def _asked(codes: Sequence[str], offers: Offers, by: Since) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """What to search for changes in."""
-    yield "Observation", [("code", ",".join(codes))]
+    yield from (("Observation", list(coded)) for coded in by_code(codes, offers))
     if by is Since.LAST_UPDATED:
         # "only id and status" may be left of such a one (US Core general guidance), so no code finds it.
         yield "Observation", [("status", "entered-in-error")]

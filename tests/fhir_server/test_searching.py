@@ -149,6 +149,33 @@ def test_an_error_dressed_as_a_result_is_a_failed_search(severity: str) -> None:
     assert "secret-name" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"severity": "Error"},
+        {"severity": "error", "diagnostics": None},
+        {"severity": "error", "expression": "Patient.name"},
+        {"severity": "error", "details": "in words"},
+        {"code": "processing"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("mode", ["outcome", "match"])
+def test_an_error_in_an_odd_shape_is_an_error_all_the_same(odd: Mapping[str, object], mode: str) -> None:
+    """A1.7: taken for no result, it would take the place of an assessment that rests on results"""
+    resource = {"resourceType": "OperationOutcome", "issue": [odd]}
+    with pytest.raises(ServerError) as error:
+        search(Scripted(ok(page({"resource": resource, "search": {"mode": mode}}))))
+    assert error.value.code == "search-failed"
+
+
+def test_an_issue_that_stands_alone_is_read() -> None:
+    resource = {"resourceType": "OperationOutcome", "issue": {"severity": "error", "code": "timeout"}}
+    with pytest.raises(ServerError) as error:
+        search(Scripted(ok(page({"resource": resource}))))
+    assert error.value.issues == ("error timeout",)
+
+
 def test_a_warning_among_the_results_does_not_fail_the_search() -> None:
     assert search(Scripted(ok(page(entry("Observation/1"), outcome("warning", "informational"))))).complete
 
@@ -232,6 +259,16 @@ def test_the_servers_own_clock_is_kept(content: Mapping[str, object], server_tim
     """A1.11"""
     answer = ok({**page(), **content}, date="Mon, 15 Jun 2026 08:00:00 GMT")
     assert search(Scripted(answer)).server_time == server_time
+
+
+@pytest.mark.parametrize(
+    "clock", ["9999-12-31T00:00:00Z", "0001-01-01T00:00:00Z", "2026-06-15T08:00:00", "2026-06-17T00:00:00Z", "noon"]
+)
+def test_a_clock_that_cannot_be_is_not_believed(clock: str) -> None:
+    """A1.11: what it would pass by, no later run would look for"""
+    answer = {**page(), "meta": {"lastUpdated": clock}}
+    assert search(Scripted(ok(answer, date="Mon, 15 Jun 2026 08:00:00 GMT"))).server_time == "2026-06-15T08:00:00+00:00"
+    assert search(Scripted(ok(answer))).server_time == ""
 
 
 def test_a_clock_that_differs_by_minutes_is_told() -> None:

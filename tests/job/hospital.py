@@ -199,8 +199,10 @@ def _fits(resource: Json, name: str, value: str) -> bool:
         case "patient" | "subject":
             subject = resource.get("subject") or resource.get("patient") or {}
             return bool(subject.get("reference", value).endswith(value))
-        case "code" | "combo-code":
-            return bool(_codes(resource) & set(value.split(",")))
+        case "code" | "component-code" | "combo-code":
+            parts = resource.get("component", ())
+            coded = {"code": [resource], "component-code": parts, "combo-code": [resource, *parts]}
+            return bool(_codes(coded[name]) & set(value.split(",")))
         case "_id":
             return resource["id"] in value.split(",")
         case "identifier":
@@ -214,6 +216,6 @@ def _fits(resource: Json, name: str, value: str) -> bool:
     return True
 
 
-def _codes(resource: Json) -> set[str]:
-    codes = [resource.get("code", {}), *(each.get("code", {}) for each in resource.get("component", ()))]
+def _codes(coded: Iterable[Json]) -> set[str]:
+    codes = [each.get("code", {}) for each in coded]
     return {f"{each.get('system')}|{each.get('code')}" for code in codes for each in code.get("coding", ())}

@@ -20,7 +20,7 @@ from adapter.job.endings import Done, Ending
 from adapter.job.running import Tally
 from adapter.job.running import run as run_all
 from tests.job.building import hospital_with, job_on, journey
-from tests.job.hospital import BASE, Hospital, unreachable
+from tests.job.hospital import BASE, Hospital, statement, unreachable
 
 ALL, LAST = Selection(everyone=True), Selection(since="last", overlap_seconds=0)
 
@@ -145,6 +145,19 @@ def test_a_result_withdrawn_down_to_its_status_finds_the_patient_by_what_was_wri
     hospital.hold({"resourceType": "Observation", "id": "t-score-2", "status": "entered-in-error"})
     assert seen(job, LAST) == [patient(2)]
     assert run(job, LAST).retracted == 1
+
+
+@pytest.mark.parametrize("parameter", ["component-code", "combo-code"])
+def test_a_result_that_stands_in_a_component_alone_is_found_among_what_changed(tmp_path: Path, parameter: str) -> None:
+    hospital = hospital_of(2, metadata=statement(parameters=("identifier", parameter)))
+    job = job_on(hospital, tmp_path)
+    hospital.clock += 60
+    run(job, ALL)
+    hospital.clock += 60
+    t_score = {"code": result(2, "t-score")["code"], "valueQuantity": result(2, "t-score")["valueQuantity"]}
+    local = {"coding": [{"system": "urn:local", "code": "DXA"}]}
+    hospital.hold(result(2, "t-score", id="panel-2", code=local, valueQuantity=None, component=[t_score]))
+    assert seen(job, LAST) == [patient(2)]
 
 
 def test_what_we_wrote_ourselves_is_no_change(tmp_path: Path) -> None:
