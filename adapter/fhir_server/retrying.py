@@ -21,13 +21,15 @@ class Patience(msgspec.Struct, frozen=True):
     Attributes:
         tries: The most attempts of one request; an EHR's 500 may mean that it never will succeed, so those get half.
         first_wait: Seconds that the first wait may last at most; doubled each time.
-        longest_wait: The most seconds of one wait, also where the server asks for more.
+        longest_wait: The most seconds of one wait of our own choice.
+        longest_asked: The most seconds that are waited because the server asks for them.
         seconds: After how many seconds in all to give up.
     """
 
     tries: int = 5
     first_wait: float = 0.5
     longest_wait: float = 60
+    longest_asked: float = 150
     seconds: float = 300
 
 
@@ -65,7 +67,7 @@ def wait_before_retry(
         return None
     backoff = random() * min(patience.longest_wait, patience.first_wait * 2 ** (attempt - 1))
     asked = retry_after(answer, now=now) if isinstance(answer, Response) else None
-    return backoff if asked is None else min(max(asked, 0.0), patience.longest_wait)
+    return backoff if asked is None else min(max(asked, 0.0), patience.longest_asked)
 
 
 def retry_after(response: Response, *, now: datetime) -> float | None:

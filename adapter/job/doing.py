@@ -139,6 +139,10 @@ class Job:
     def _fetched(self, patient: str, fetched: Fetched) -> Done:
         if not fetched.found:
             return Done(patient=patient, ending=Ending.MISSING, reason="patient-missing")
+        said = self._fetcher.capabilities
+        if said.fhir_version and said.release is None and self._choices.options.release is None:
+            # What it means by its elements is not known; an operator who does know names the release.
+            return Done(patient=patient, ending=Ending.REFUSED, reason="release-unread")
         if not fetched.complete and not self._choices.allow_incomplete:
             return Done(patient=patient, ending=Ending.INCOMPLETE, reason=fetched.shortfalls[0])
         outcome = assess_sources(fetched.sources, self._knowledge, as_of=self._as_of(), options=self._options())
@@ -255,10 +259,8 @@ class Job:
         return done
 
     def _options(self) -> Options:
-        options = self._choices.options
-        return (
-            options if options.release else msgspec.structs.replace(options, release=self._fetcher.capabilities.release)
-        )
+        options, said = self._choices.options, self._fetcher.capabilities
+        return options if options.release else msgspec.structs.replace(options, release=said.release)
 
 
 def _foreseen(patient: str, resources: Sequence[Resource], known: Entry | None, release: Release) -> Done | None:

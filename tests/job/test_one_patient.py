@@ -127,6 +127,14 @@ def test_a_patient_of_whom_nothing_may_be_written_is_recorded_as_undetermined(tm
     assert ledger_at(tmp_path).counts() == {State.UNDETERMINED: 1}
 
 
+@pytest.mark.parametrize("version", ["6.0.0", "1.0.2"])
+def test_to_a_server_of_a_release_that_is_not_read_nothing_is_written(tmp_path: Path, version: str) -> None:
+    hospital = hospital_with(metadata=statement() | {"fhirVersion": version})
+    before = len(hospital.held)
+    done = job_on(hospital, tmp_path).assess_and_write("Patient/p-01")
+    assert (done.ending, done.reason, len(hospital.held)) == (Ending.REFUSED, "release-unread", before)
+
+
 def test_a_subject_that_fits_two_patients_writes_nothing(tmp_path: Path) -> None:
     """E25"""
     hospital = hospital_with()
