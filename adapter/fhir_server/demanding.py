@@ -34,7 +34,7 @@ def demanded(resource_type: str, refusal: Response, sent: Iterable[str]) -> list
         refusal: Its OperationOutcome is read for the names; its words go no further.
         sent: The names of the parameters that the server already had.
     """
-    words = " ".join(f"{each.diagnostics} {each.details.text}" for each in outcome_of(refusal.body).issue)
+    words = outcome_of(refusal.body).words
     names = dict.fromkeys(found.lower() for found in _NAMES.findall(words))
     had = set(sent)
     return [

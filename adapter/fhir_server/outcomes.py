@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -43,35 +43,21 @@ class Issue(msgspec.Struct, frozen=True):
         return " ".join((self.severity, self.code, *self.expression)).strip()
 
 
-class Words(msgspec.Struct, frozen=True):
-    """What an issue says for people; read to find a demanded parameter, never shown."""
-
-    text: str = ""
-
-
-class _WordedIssue(msgspec.Struct, frozen=True):
-    severity: str = ""
-    code: str = ""
-    expression: tuple[str, ...] = ()
-    diagnostics: str = ""
-    details: Words = Words()
-
-
 class Outcome(msgspec.Struct, frozen=True):
-    """An OperationOutcome as far as it is read."""
+    """An OperationOutcome as far as it is read.
 
-    resourceType: str = ""  # noqa: N815 - FHIR's name
-    issue: tuple[_WordedIssue, ...] = ()
+    Attributes:
+        issues: Without words.
+        words: What it says for people; read to find a demanded parameter, never shown.
+    """
 
-    @property
-    def issues(self) -> tuple[Issue, ...]:
-        """Its issues without words."""
-        return tuple(Issue(each.severity, each.code, each.expression) for each in self.issue)
+    issues: tuple[Issue, ...] = ()
+    words: str = ""
 
     @property
     def is_grave(self) -> bool:
         """Whether it says that something failed; an issue that does not say how severe it is may mean that, too."""
-        return any(each.severity.lower() not in _HARMLESS for each in self.issue)
+        return any(each.severity.lower() not in _HARMLESS for each in self.issues)
 
 
 _json_in = msgspec.json.Decoder().decode
@@ -88,19 +74,19 @@ def outcome_of(body: bytes) -> Outcome:
         return Outcome()
     if not isinstance(found, dict) or found.get("resourceType") != "OperationOutcome":
         return Outcome()
-    return Outcome("OperationOutcome", tuple(map(_issue, _listed(found.get("issue")))))
+    listed = [each if isinstance(each, dict) else {} for each in _listed(found.get("issue"))]
+    return Outcome(tuple(map(_issue, listed)), " ".join(map(_words, listed)))
 
 
-def _issue(found: object) -> _WordedIssue:
-    said = found if isinstance(found, dict) else {}
+def _issue(said: Mapping[str, object]) -> Issue:
+    expression = filter(None, map(_text, _listed(said.get("expression"))))
+    return Issue(_text(said.get("severity")), _text(said.get("code")), tuple(expression))
+
+
+def _words(said: Mapping[str, object]) -> str:
     details = said.get("details")
-    return _WordedIssue(
-        severity=_text(said.get("severity")),
-        code=_text(said.get("code")),
-        expression=tuple(filter(None, map(_text, _listed(said.get("expression"))))),
-        diagnostics=_text(said.get("diagnostics")),
-        details=Words(_text(details.get("text")) if isinstance(details, dict) else _text(details)),
-    )
+    told = details.get("text") if isinstance(details, dict) else details
+    return f"{_text(said.get('diagnostics'))} {_text(told)}"
 
 
 def _listed(found: object) -> list[object]:

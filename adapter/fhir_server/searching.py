@@ -120,7 +120,7 @@ class Search:
         self.ignored = ignored_parameters(self._parameters, page.self)
         now = self._server.clock.now()
         self.server_time = _instant(page.last_updated, now) or _instant(_date_of(answer), now)
-        self._note(self.ignored, answer, self._server.clock.now())
+        self._note(self.ignored, answer, now)
         seen = {answer.url}
         number = entries = size = 0
         while True:

@@ -132,17 +132,20 @@ class Job:
 
     def _tried(self, patient: str) -> Done:
         try:
+            if self._speaks_unread_release():
+                return Done(patient=patient, ending=Ending.REFUSED, reason="release-unread")
             return self._fetched(patient, self._fetcher.fetch(patient))
         except ServerError as error:
             return Done(patient=patient, ending=Ending.FAILED, reason=error.code, may_retry=error.may_retry)
 
+    def _speaks_unread_release(self) -> bool:
+        """Whether what the server means by its elements is not known, nor said by an operator who names the release."""
+        said = self._fetcher.capabilities
+        return bool(said.fhir_version) and said.release is None and self._choices.options.release is None
+
     def _fetched(self, patient: str, fetched: Fetched) -> Done:
         if not fetched.found:
             return Done(patient=patient, ending=Ending.MISSING, reason="patient-missing")
-        said = self._fetcher.capabilities
-        if said.fhir_version and said.release is None and self._choices.options.release is None:
-            # What it means by its elements is not known; an operator who does know names the release.
-            return Done(patient=patient, ending=Ending.REFUSED, reason="release-unread")
         if not fetched.complete and not self._choices.allow_incomplete:
             return Done(patient=patient, ending=Ending.INCOMPLETE, reason=fetched.shortfalls[0])
         outcome = assess_sources(fetched.sources, self._knowledge, as_of=self._as_of(), options=self._options())

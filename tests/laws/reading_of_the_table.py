@@ -1,7 +1,7 @@
 """The decision table, read a second time from the clinical page and from nothing else.
 
-It knows only what is certain: every fact is recorded in full, in one unit, with its date. No code, limit or parameter
-of the product is used, so that neither a slip in the mappings nor one in the engines can hide.
+It knows only what is certain: every fact is recorded in full, in one unit, with its date. No limit or parameter of the
+product is used, so that no slip in those or in the engines can hide; codes and units are held to account elsewhere.
 """
 
 from __future__ import annotations
