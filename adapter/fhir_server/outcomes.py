@@ -16,6 +16,9 @@ _NDJSON_TYPES = frozenset({"application/fhir+ndjson", "application/ndjson", "app
 TRANSIENT_ISSUES = frozenset({"lock-error", "transient", "throttled", "timeout", "no-store", "incomplete"})
 TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 _HARMLESS = frozenset({"warning", "information", "success"})
+# What a warning says beside results that are not all there are: "the returned information might not be complete",
+# "might not have been returned due to … access permission constraints" (hl7.org/fhir/R4/valueset-issue-type.html).
+_PARTIAL = frozenset({"incomplete", "suppressed", "timeout", "too-costly", "throttled", "transient"})
 _ADVICE = {
     401: "the credentials were refused; check the authorisation settings",
     403: "the credentials do not allow this; ask the administrator for the scope",
@@ -58,6 +61,11 @@ class Outcome(msgspec.Struct, frozen=True):
     def is_grave(self) -> bool:
         """Whether it says that something failed; an issue that does not say how severe it is may mean that, too."""
         return any(each.severity.lower() not in _HARMLESS for each in self.issues)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether it says that something may be missing of what it stands beside."""
+        return any(each.code.lower() in _PARTIAL for each in self.issues)
 
 
 _json_in = msgspec.json.Decoder().decode

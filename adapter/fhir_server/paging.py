@@ -50,12 +50,14 @@ class Page(msgspec.Struct, frozen=True):
         self: What the server says it searched for; empty if it does not say.
         entries: How many entries it holds, be they matches or not.
         last_updated: ``meta.lastUpdated`` of the Bundle: the server's clock.
+        is_partial: Whether the server says that it left something out: Azure cuts what is included at a hundred.
     """
 
     next: str = ""
     self: str = ""
     entries: int = 0
     last_updated: str = ""
+    is_partial: bool = False
 
 
 _OUTCOME = b"OperationOutcome"
@@ -82,7 +84,8 @@ def page_of(answer: Response) -> Page:
     if any(outcome.is_grave for outcome in outcomes):
         raise failed(outcomes, request_id(answer))
     links = {link.relation: link.url for link in reversed(bundle.link)}
-    return Page(links.get("next", ""), links.get("self", ""), len(bundle.entry), bundle.meta.lastUpdated)
+    is_partial = any(outcome.is_partial for outcome in outcomes)
+    return Page(links.get("next", ""), links.get("self", ""), len(bundle.entry), bundle.meta.lastUpdated, is_partial)
 
 
 def ignored_parameters(sent: Sequence[tuple[str, str]], self_link: str) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
         pages: Each page's bytes, named ``Observation?page=2``.
         problems: What was odd: an ignored parameter, a page that is missing.
         ignored: Parameters the server did not apply; its answer holds more than was asked for.
-        complete: Whether every page came.
+        complete: Whether every page came, and none says that something was left out.
         server_time: The server's clock at the first page, as an instant; empty if it did not say.
     """
 
@@ -125,15 +125,17 @@ class Search:
         number = entries = size = 0
         while True:
             number, entries, size = number + 1, entries + page.entries, size + len(answer.body)
+            if page.is_partial and self.complete:
+                self._missing("the server says that it left something out")
             yield Source(f"{self._type}?page={number}", answer.body)
             if not page.next or (self._most and entries >= self._most):
                 return
             stop = self._reason_to_stop(page.next in seen, number, entries, size)
             if stop:
                 self._missing(stop)
-            following = None if stop else self._next(page, answer.url)
+                return
+            following = self._next(page, answer.url)
             if following is None:
-                self.complete = False
                 return
             seen.add(page.next)
             answer, page = following
@@ -169,6 +171,7 @@ class Search:
             return None
 
     def _missing(self, what: str) -> None:
+        self.complete = False
         self._problem(ProblemCode.SEARCH_INCOMPLETE, what, Severity.ERROR)
 
     def _reason_to_stop(self, is_circle: bool, pages: int, entries: int, size: int) -> str:  # noqa: FBT001

@@ -41,6 +41,11 @@ class Question(msgspec.Struct, frozen=True):
     resource_type: str
     parameters: tuple[tuple[str, str], ...]
 
+    @property
+    def alone(self) -> Question:
+        """The same without what is asked for beside it."""
+        return Question(self.resource_type, tuple(each for each in self.parameters if each[0] != "_include"))
+
 
 Offers = Mapping[str, TypeCapabilities]
 

@@ -83,7 +83,7 @@ def whole_answer(question: Question, part: Part) -> Source | None:
         page = page_of(Response(part.status, {}, part.body))
     except ServerError:
         return None
-    return None if page.next else Source(f"{question.resource_type}?page=1", part.body)
+    return None if page.next or page.is_partial else Source(f"{question.resource_type}?page=1", part.body)
 
 
 def _status(said: str) -> int:

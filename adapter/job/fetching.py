@@ -16,6 +16,7 @@ from adapter.fhir_server.searching import Found
 from adapter.job.answers import Delivered, as_page, bases, delivered, single, undelivered
 from adapter.job.asking import Offers, Question, is_offered, not_asked, questions, said_by
 from adapter.job.batching import at_once, path_of, whole_answer
+from adapter.job.reverse_including import answered, with_context
 from adapter.problems import ProblemCode
 
 # Panels within panels: what a member of a member leads to is read, and no deeper.
@@ -54,7 +55,7 @@ class Fetcher:
         """Take where from, and what ``known_codes`` gave."""
         self._server, self._codes = server, codes
         self._said: Capabilities | None = None
-        self._refuses_batches = False
+        self._refuses_batches = self._refuses_reverse_includes = False
 
     @property
     def capabilities(self) -> Capabilities:
@@ -81,6 +82,8 @@ class Fetcher:
         asked = questions(patient, self._codes, offers)
         inquiry = _Inquiry(self._server, patient)
         left = self._at_once(inquiry, patient, asked) if self.capabilities.batch else asked
+        if not inquiry.is_begun:
+            left = self._with_context(inquiry, patient, left)
         if not inquiry.is_begun:
             person = self._server.read(patient)
             if person is None:
@@ -109,6 +112,23 @@ class Fetcher:
         inquiry.take([page for page in pages if page is not None])
         return [question for question, page in zip(asked, pages, strict=True) if page is None]
 
+    def _with_context(self, inquiry: _Inquiry, patient: str, asked: list[Question]) -> list[Question]:
+        """Ask for the patient and what refers to her in one search; gives back what has to be asked alone."""
+        question = with_context(patient, self.capabilities.types)
+        if question is None or self._refuses_reverse_includes:
+            return asked
+        try:
+            found = self._server.search(question.resource_type, question.parameters)
+        except ServerError as error:
+            if error.may_retry:
+                raise
+            self._refuses_reverse_includes = True
+            return asked
+        types = answered(question, found, patient)
+        if types:
+            inquiry.take(found.pages)
+        return [each for each in asked if each.resource_type not in types]
+
 
 class _Inquiry:
     """One patient's answers while they come in."""
@@ -132,6 +152,9 @@ class _Inquiry:
         """Search, and note what is missing of the answer."""
         try:
             found = self._server.search(question.resource_type, question.parameters)
+            if not found.complete and question != question.alone:
+                # What was left out may be of what was included, and that is read by itself.
+                found = self._server.search(question.resource_type, question.alone.parameters)
         except ServerError as error:
             if error.may_retry:
                 raise

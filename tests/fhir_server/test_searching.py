@@ -180,6 +180,15 @@ def test_a_warning_among_the_results_does_not_fail_the_search() -> None:
     assert search(Scripted(ok(page(entry("Observation/1"), outcome("warning", "informational"))))).complete
 
 
+@pytest.mark.parametrize("code", ["incomplete", "suppressed", "timeout", "too-costly"])
+def test_a_warning_that_something_was_left_out_makes_the_answer_incomplete(code: str) -> None:
+    """A1.7: a missing answer is never "no\""""
+    transport = Scripted(ok(page(entry("Observation/1"), outcome("warning", code), next_="?p=2")), ok(page()))
+    found = search(transport)
+    assert (found.complete, ids(found)) == (False, [1, 0])
+    assert [each.code for each in found.problems] == [ProblemCode.SEARCH_INCOMPLETE]
+
+
 def test_a_parameter_that_the_server_ignored_is_told() -> None:
     """A1.8"""
     answer = ok(page(self_=f"{BASE}/Observation?patient=Patient/1"))

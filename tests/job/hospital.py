@@ -24,7 +24,11 @@ _URN = re.compile(r'"reference":"(urn:uuid:[0-9a-f-]+)"')
 
 
 def statement(
-    *types: str, includes: Iterable[str] = (), parameters: Iterable[str] = ("identifier",), batch: bool = False
+    *types: str,
+    includes: Iterable[str] = (),
+    reverse_includes: Iterable[str] = (),
+    parameters: Iterable[str] = ("identifier",),
+    batch: bool = False,
 ) -> Json:
     """A CapabilityStatement that lists these types, all with the same includes and parameters."""
     named = ["patient", "code", "_id", *parameters]
@@ -33,6 +37,7 @@ def statement(
         "updateCreate": False,
         "conditionalCreate": True,
         "searchInclude": list(includes),
+        "searchRevInclude": list(reverse_includes),
         "searchParam": [{"name": name} for name in named],
     }
     rest = {
@@ -56,6 +61,7 @@ class Hospital:
         adds: Entries that every search of a type gives too, whatever was asked.
         before: Called with each request before it is looked at; may raise, as a crash would.
         after: Called with each request after it was carried out.
+        answers: Changes the answer to a request, or to a part of a batch.
         answers_batch: Changes the answer to a batch.
         keeps_ids: A create keeps the id it was sent, where that is free.
         sent: Every request so far.
@@ -71,6 +77,7 @@ class Hospital:
     adds: dict[str, list[Json]] = field(default_factory=dict)
     before: Callable[[Request], None] = lambda request: None
     after: Callable[[Request], None] = lambda request: None
+    answers: Callable[[Request, Response], Response] = lambda request, answer: answer
     answers_batch: Callable[[bytes], bytes] = lambda body: body
     keeps_ids: bool = False
     sent: list[Request] = field(default_factory=list)
@@ -109,6 +116,9 @@ class Hospital:
         return Response(answer.status, answer.headers, answer.body, request.url)
 
     def _answer(self, request: Request) -> Response:
+        return self.answers(request, self._known(request))
+
+    def _known(self, request: Request) -> Response:
         address = urlsplit(request.url)
         kind, _, rest = address.path.removeprefix("/r4").strip("/").partition("/")
         if kind in self.refuses:
@@ -134,6 +144,11 @@ class Hospital:
         ]
         start = next((int(value) for name, value in asked if name == "_start"), 0)
         entries = [{"fullUrl": f"{self.called}/{kind}/{each['id']}", "resource": each} for each in matches]
+        entries += [
+            {"fullUrl": f"{self.called}/{place}", "resource": each, "search": {"mode": "include"}}
+            for place, each in self.held.items()
+            if any(_leads_to(each, match, link) for match in matches for name, link in asked if name == "_revinclude")
+        ]
         entries += self.adds.get(kind, [])
         following = start + self.page_size
         link = [{"relation": "self", "url": url}]
@@ -214,6 +229,13 @@ def _fits(resource: Json, name: str, value: str) -> bool:
         case "status":
             return bool(resource.get("status") == value)
     return True
+
+
+def _leads_to(resource: Json, match: Json, link: str) -> bool:
+    kind, _, name = link.partition(":")
+    if resource["resourceType"] != kind or name not in ("patient", "subject"):
+        return False
+    return _fits(resource, name, f"{match['resourceType']}/{match['id']}")
 
 
 def _codes(coded: Iterable[Json]) -> set[str]:

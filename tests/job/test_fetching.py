@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from adapter.clinical.results import MarkerResult
 from adapter.errors import ServerError
 from adapter.fhir.decoding import encode
+from adapter.fhir_server.messages import Request, Response
 from adapter.job.asking import known_codes
 from adapter.job.fetching import Fetched, Fetcher
 from adapter.pipeline import Options, PatientOutcome, assess_sources
@@ -163,6 +165,39 @@ def test_a_page_that_does_not_come_makes_the_answer_incomplete() -> None:
 
     hospital.before = lost
     assert "observation-search-incomplete" in fetched(hospital).shortfalls
+
+
+def cut(*, includes: bool, everything: bool = False) -> Callable[[Request, Response], Response]:
+    """An answer with a warning that it is cut, where something was to be included, or always."""
+
+    def behave(request: Request, answer: Response) -> Response:
+        asked = f"{request.url} {request.body.decode()}"
+        if "Observation" not in asked or not (everything or (includes and "_include" in asked)):
+            return answer
+        issue = {"severity": "warning", "code": "incomplete"}
+        warning = {"resource": {"resourceType": "OperationOutcome", "issue": [issue]}, "search": {"mode": "outcome"}}
+        return Response(
+            answer.status, answer.headers, answer.body.replace(b'"entry":[', b'"entry":[' + encode(warning) + b",")
+        )
+
+    return behave
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_what_a_server_says_it_left_out_makes_the_answer_incomplete(batch: bool) -> None:
+    """A1.7"""
+    hospital = hospital_with(metadata=statement(batch=batch), answers=cut(includes=True, everything=True))
+    assert fetched(hospital).shortfalls == ("observation-search-incomplete",)
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_where_only_what_was_included_is_cut_it_is_read_by_itself(batch: bool) -> None:
+    """Azure includes a hundred resources and no more"""
+    listed = statement(includes=["Observation:specimen"], batch=batch)
+    hospital = hospital_with("non-fasting-by-specimen", metadata=listed, answers=cut(includes=True))
+    found = fetched(hospital)
+    assert found.complete
+    assert set(found.held) == set(hospital.held)
 
 
 def test_a_server_that_is_gone_is_an_error_and_no_incomplete_patient() -> None:
