@@ -93,6 +93,7 @@ class ProblemCode(StrEnum):
     ANSWER_UNCLEAR = "answer-unclear"
     WRITTEN_TWICE = "written-twice"
     EDITED_SINCE = "edited-since"
+    AUDIT_NOT_STORED = "audit-not-stored"
     # being told by a server
     NOTIFICATION_INVALID = "notification-invalid"
 

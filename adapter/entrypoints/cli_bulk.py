@@ -18,6 +18,7 @@ from adapter.entrypoints.cli_telling import Told, exit_code, stoppable
 if TYPE_CHECKING:
     from adapter.fhir_server.bulk_data import Export
     from adapter.fhir_server.client import FhirServer
+    from adapter.job.auditing import Audit
     from adapter.job.exporting import Fetched
     from adapter.job.running import Tally
     from adapter.ledger.ledger import Ledger
@@ -64,11 +65,13 @@ def export(out: Path, **options: Any) -> None:
       osteo-fhir export --server https://fhir.example.org/r4 --group osteo-clinic --out export/
       osteo-fhir export --config site.toml --since last --out export/
     """
+    from adapter.entrypoints.working import audit_of
+
     with door():
         settings = taken_settings(options)
         server, ledger = _opened(settings)
         wanted = _wanted(server, options, settings, ledger)
-        fetched = fetched_into(out, wanted, server, hours=options["hours"])
+        fetched = fetched_into(out, wanted, server, audit_of(settings, server), hours=options["hours"])
         if fetched.is_complete:
             ledger.set_watermark(server.base, _scope(options["group"]), fetched.transaction_time)
     sys.exit(EXIT_OK if fetched.is_complete else EXIT_MISSING)
@@ -96,6 +99,7 @@ def bulk(work: Path, as_of: str | None, memory: str, keep: bool, dry_run: bool, 
       osteo-fhir bulk --config site.toml --group osteo-clinic --work round/
     """
     from adapter.entrypoints.rounds import is_assessed, removed
+    from adapter.entrypoints.working import audit_of
 
     with door():
         settings = taken_settings(options)
@@ -104,7 +108,8 @@ def bulk(work: Path, as_of: str | None, memory: str, keep: bool, dry_run: bool, 
         server, ledger = _opened(settings)
         exported, assessed = work / "export", work / "assessed"
         wanted = _wanted(server, options, settings, ledger)
-        fetched = fetched_into(exported, wanted, server, hours=options["hours"], may_be_done=True)
+        audit = audit_of(settings, server, may_send=not dry_run)
+        fetched = fetched_into(exported, wanted, server, audit, hours=options["hours"], may_be_done=True)
         if not is_assessed(assessed):
             chosen = {**_chosen(settings, as_of, assessed), "memory": memory}
             convert_export_into(str(exported), str(assessed), chosen, force=False, dry_run=False)
@@ -138,11 +143,20 @@ def _chosen(settings: Settings, as_of: str | None, assessed: Path) -> dict[str, 
     }
 
 
-def fetched_into(out: Path, wanted: Export, server: FhirServer, *, hours: float, may_be_done: bool = False) -> Fetched:
+def fetched_into(
+    out: Path, wanted: Export, server: FhirServer, audit: Audit, *, hours: float, may_be_done: bool = False
+) -> Fetched:
     """Bring an export into a folder and tell of it."""
+    from adapter.fhir.releases import Release
+    from adapter.job.asking import said_by
     from adapter.job.exporting import fetch_export
 
-    fetched = fetch_export(server, wanted, out, seconds=hours * 3600, tell=_tell, may_be_done=may_be_done)
+    release, succeeded = said_by(server).release or Release.R4, False
+    try:
+        fetched = fetch_export(server, wanted, out, seconds=hours * 3600, tell=_tell, may_be_done=may_be_done)
+        succeeded = fetched.is_complete
+    finally:
+        audit.exported(wanted.group, release, succeeded=succeeded)
     _summary(fetched, out, wanted.since)
     return fetched
 

@@ -10,7 +10,8 @@ from typing import Any
 from uuid import uuid4
 
 from adapter.entrypoints.connecting import connected, options_of
-from adapter.fhir_server.client import Event
+from adapter.fhir_server.client import Event, FhirServer
+from adapter.job.auditing import Audit, AuditFile
 from adapter.job.campaign import Selection
 from adapter.job.choosing import Since
 from adapter.job.doing import Choices, Job
@@ -42,10 +43,28 @@ def job_of(
     choices = Choices(
         options=options_of(settings), owner=uuid4().hex, dry_run=dry_run, allow_incomplete=allow_incomplete
     )
-    job = Job(server, ledger, load_knowledge(settings.mappings), choices, as_of=as_of)
+    audit = audit_of(settings, server, may_send=not dry_run)
+    job = Job(server, ledger, load_knowledge(settings.mappings), choices, as_of=as_of, audit=audit)
     # What is loaded here lives as long as the process: garbage collection need not look at it again and again.
     gc.freeze()
     return job
+
+
+def audit_of(settings: Settings, server: FhirServer, *, may_send: bool = True) -> Audit:
+    """Where it is recorded whose records were read and what was written, as the settings say.
+
+    Args:
+        settings: What the operator chose.
+        server: Whose records they are.
+        may_send: Whether the server may be written to; a dry run reads, so its file is written all the same.
+    """
+    path = settings.audit_file or settings.ledger.parent / "audit.ndjson"
+    return Audit(
+        server,
+        clock=lambda: datetime.now(UTC),
+        file=AuditFile(path) if settings.audit in ("file", "both") else None,
+        to_server=may_send and settings.audit in ("server", "both"),
+    )
 
 
 def selection_of(settings: Settings, *, patients: tuple[str, ...], group: str, everyone: bool, since: str) -> Selection:

@@ -22,21 +22,33 @@ class WrittenShape(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         models: Package of fhir.resources that knows these shapes. It has none for R4 itself, but RiskAssessment,
-            Device, Provenance and Bundle have the same elements in R4 and R4B.
+            Device, Provenance, AuditEvent and Bundle have the same elements in R4 and R4B.
         device_names, device_name: The list of a Device's names, and the name within one of them.
         device_types_repeat: True where a Device has several types.
+        audit_has_concepts: True where an AuditEvent says by CodeableConcepts what was done, and with what outcome.
     """
 
     models: str
     device_names: str
     device_name: str
     device_types_repeat: bool
+    audit_has_concepts: bool
 
 
 _R4 = WrittenShape(
-    models="fhir.resources.R4B", device_names="deviceName", device_name="name", device_types_repeat=False
+    models="fhir.resources.R4B",
+    device_names="deviceName",
+    device_name="name",
+    device_types_repeat=False,
+    audit_has_concepts=False,
 )
-_R5 = WrittenShape(models="fhir.resources", device_names="name", device_name="value", device_types_repeat=True)
+_R5 = WrittenShape(
+    models="fhir.resources",
+    device_names="name",
+    device_name="value",
+    device_types_repeat=True,
+    audit_has_concepts=True,
+)
 
 # What was read in STU3 is written in R4, the first release that lasts: "normative content" begins with it
 # (hl7.org/fhir/R4/history.html), and STU3's RiskAssessment cannot hold several notes.

@@ -17,6 +17,7 @@ from adapter.fhir_server.client import FhirServer
 from adapter.fhir_server.writing_back import write_back
 from adapter.fhir_server.writing_back_ways import Habits
 from adapter.job.asking import known_codes
+from adapter.job.auditing import Audit
 from adapter.job.earlier import Earlier, is_taken_back, standing_reference
 from adapter.job.endings import Done, Ending
 from adapter.job.fetching import Fetched, Fetcher
@@ -63,6 +64,7 @@ class Job:
         choices: Choices,
         *,
         as_of: Callable[[], datetime],
+        audit: Audit | None = None,
     ) -> None:
         """Take the server, the record of what was written to it, what is known, and what was chosen.
 
@@ -72,9 +74,11 @@ class Job:
             knowledge: The mappings.
             choices: What the operator chose.
             as_of: The moment of the next assessment.
+            audit: Where it is recorded whose record was read and what was written.
         """
         self.server, self.ledger, self.codes = server, ledger, known_codes(knowledge)
         self._knowledge, self._choices, self._as_of = knowledge, choices, as_of
+        self._audit = audit
         self._fetcher = Fetcher(server, self.codes)
         self._habits = Habits(device_turn=DeviceTurn(server, ledger, choices.owner))
 
@@ -92,7 +96,7 @@ class Job:
         if not self._hold(patient):
             return Done(patient=patient, ending=Ending.ELSEWHERE)
         try:
-            return self._remembered(self._tried(patient))
+            return self._remembered(self._audited(self._tried(patient)))
         finally:
             self.ledger.release(self.server.base, patient, owner=self._owner)
 
@@ -115,7 +119,7 @@ class Job:
             done = Done(patient=patient, ending=Ending.FAILED, reason=error.code, may_retry=error.may_retry)
         finally:
             self.ledger.release(self.server.base, patient, owner=self._owner)
-        return done if self._choices.dry_run else self._remembered(done)
+        return done if self._choices.dry_run else self._remembered(self._audited(done, release))
 
     @property
     def not_offered(self) -> tuple[str, ...]:
@@ -134,9 +138,30 @@ class Job:
         try:
             if self._speaks_unread_release():
                 return Done(patient=patient, ending=Ending.REFUSED, reason="release-unread")
-            return self._fetched(patient, self._fetcher.fetch(patient))
+            return self._fetched(patient, self._read(patient))
         except ServerError as error:
             return Done(patient=patient, ending=Ending.FAILED, reason=error.code, may_retry=error.may_retry)
+
+    def _read(self, patient: str) -> Fetched:
+        succeeded = False
+        try:
+            fetched = self._fetcher.fetch(patient)
+            succeeded = fetched.found and fetched.complete
+        finally:
+            # A record that was read in part was read.
+            if self._audit is not None:
+                self._audit.read(patient, self._release, succeeded=succeeded)
+        return fetched
+
+    def _audited(self, done: Done, release: Release | None = None) -> Done:
+        """Record what was written; without a release, in the server's own, which is known by then."""
+        if self._audit is None or not (done.written or done.retracted):
+            return done
+        return self._audit.done(done, release or self._release)
+
+    @property
+    def _release(self) -> Release:
+        return self._options().release or Release.R4
 
     def _speaks_unread_release(self) -> bool:
         """Whether what the server means by its elements is not known, nor said by an operator who names the release."""

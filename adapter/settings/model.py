@@ -60,6 +60,12 @@ class Settings(BaseModel):
     overlap_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         300, description="How far to look back before the last watermark."
     )
+    audit: Literal["file", "server", "both", "none"] = Field(
+        "file", description="Where to record, as AuditEvents, whose record was read and what was written."
+    )
+    audit_file: _Path | None = Field(
+        None, description="The file of these events; default: audit.ndjson beside the ledger."
+    )
     # asking
     page_size: Annotated[int, Field(ge=1, le=10_000)] = Field(200, description="How many resources to ask for a page.")
     search: Literal["auto", "post"] = Field(
@@ -188,7 +194,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "assessing": (
         *("fhir", "mappings", "language", "allow_preliminary", "read_text", "use_issued", "qfracture", "label_ai"),
     ),
-    "work": ("ledger", "workers", "limit", "incremental", "overlap_seconds"),
+    "work": ("ledger", "workers", "limit", "incremental", "overlap_seconds", "audit", "audit_file"),
     "asking": (
         *("page_size", "search", "search_pages", "search_bytes", "search_seconds", "answer_bytes"),
         *("request_seconds", "connect_seconds", "retry_tries", "retry_seconds"),
