@@ -96,6 +96,7 @@ def ended(done: Done, base: str) -> Told:
         way=done.way,
         retracted=len(done.retracted),
         unread=done.unread,
+        foreign=done.foreign,
         problems=sorted({problem.code.value for problem in done.problems}),
     )
 
@@ -122,6 +123,7 @@ def summed_up(tally: Tally, seconds: float) -> Told:
         **{ending.value: tally.endings[ending] for ending in Ending if tally.endings[ending]},
         undetermined=tally.undetermined,
         unread=tally.unread,
+        foreign=tally.foreign,
         retracted=tally.retracted,
         reasons=dict(sorted(tally.reasons.items())),
         shortfalls=list(tally.shortfalls),
@@ -142,6 +144,7 @@ def summary(tally: Tally, seconds: float) -> str:
         _counted("why", dict(tally.reasons)),
         f"earlier assessments taken back: {tally.retracted}" if tally.retracted else "",
         f"entries that could not be read: {tally.unread}" if tally.unread else "",
+        f"entries that came and are somebody else's, left out: {tally.foreign}" if tally.foreign else "",
         f"not all patients could be listed: {', '.join(tally.shortfalls)}" if tally.shortfalls else "",
         f"not offered by this server, so not known of anybody: {', '.join(tally.not_offered)}"
         if tally.not_offered

@@ -42,6 +42,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
         retracted: What was taken back, with versions.
         problems: What went otherwise than planned at the server.
         unread: How many entries could not be read at all.
+        foreign: How many entries that came were left out, since they are somebody else's.
         may_retry: Whether another run may end better.
     """
 
@@ -55,6 +56,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     retracted: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     unread: int = 0
+    foreign: int = 0
     may_retry: bool = False
 
     @property

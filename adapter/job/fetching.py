@@ -19,7 +19,7 @@ from adapter.job.batching import at_once, path_of, whole_answer
 from adapter.job.reverse_including import answered, with_context
 from adapter.problems import ProblemCode
 
-# Panels within panels: what a member of a member leads to is read, and no deeper.
+# Panels within panels: so many steps are followed; of whom more would be needed, not everything is known.
 _DEPTH = 3
 # An ``_id`` of 64 characters each keeps the address below 2 000 characters.
 _IDS_AT_ONCE = 25
@@ -174,10 +174,13 @@ class _Inquiry:
     def follow(self, offers: Offers) -> None:
         """Ask for what the answers lead to and do not hold: samples, members of panels, medicines."""
         asked: set[str] = set()
-        for _ in range(_DEPTH):
+        for depth in range(_DEPTH + 1):
             leads = undelivered(self._entries, self._own)
             missing = [each for each in leads if each not in asked and is_offered(offers, each.partition("/")[0])]
             if not missing:
+                return
+            if depth == _DEPTH:
+                self._shortfalls.append("references-too-deep")
                 return
             asked.update(missing)
             for question in _by_id(missing):

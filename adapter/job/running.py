@@ -32,6 +32,7 @@ class Tally(msgspec.Struct):
         endings: How many ended how.
         undetermined: How many could not be placed in a stratum.
         unread: How many entries could not be read at all.
+        foreign: How many entries were left out, since they are somebody else's.
         retracted: How many earlier assessments were taken back.
         reasons: How often what went wrong.
         failures_in_a_row: How many patients ended last by a failure of the server that time may mend.
@@ -44,6 +45,7 @@ class Tally(msgspec.Struct):
     endings: Counter[Ending] = msgspec.field(default_factory=Counter)
     undetermined: int = 0
     unread: int = 0
+    foreign: int = 0
     retracted: int = 0
     reasons: Counter[str] = msgspec.field(default_factory=Counter)
     failures_in_a_row: int = 0
@@ -72,6 +74,7 @@ class Tally(msgspec.Struct):
         self.endings[done.ending] += 1
         self.undetermined += done.is_undetermined
         self.unread += done.unread
+        self.foreign += done.foreign
         self.retracted += len(done.retracted)
         self.reasons.update([done.reason] if done.reason else [])
         is_failure = done.ending is Ending.FAILED and done.may_retry

@@ -125,6 +125,15 @@ def test_members_of_a_panel_that_were_not_delivered_are_read_whatever_their_dept
     assert {"Observation/inner", "Observation/innermost"} <= set(fetched(hospital).held)
 
 
+def test_a_panel_that_is_deeper_than_is_followed_is_not_taken_for_read() -> None:
+    hospital = hospital_with()
+    codeless = {"code": {"text": "local"}}
+    for number in range(5):
+        member = [{"reference": f"Observation/panel{number + 1}"}]
+        hospital.hold(ctx(f"panel{number}", PATIENT, hasMember=member, **(codeless if number else {})))
+    assert fetched(hospital).shortfalls == ("references-too-deep",)
+
+
 @pytest.mark.parametrize(
     "address", ["http://169.254.169.254/fhir/Specimen/1", "file:///etc/Specimen/1", "gopher://h/Specimen/1"]
 )

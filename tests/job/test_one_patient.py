@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from adapter.entrypoints import working
 from adapter.errors import LedgerUnusable
 from adapter.job.endings import Done, Ending
+from adapter.job.running import Tally
 from adapter.ledger.entries import State
 from tests.job.building import PATIENT, hospital_with, job_on, journey, ledger_at
 from tests.job.hospital import BASE, Hospital, statement, unreachable
@@ -36,6 +38,18 @@ def test_an_assessment_is_written_with_its_device_and_provenance(tmp_path: Path)
     assert current is not None
     assert current.written == done.written
     assert "Observation/ctx/_history/1" in current.evidence
+
+
+def test_what_was_left_out_as_somebody_elses_is_counted_and_told(tmp_path: Path) -> None:
+    """A1.8: the server ignores whose results were asked for"""
+    hospital = hospital_with(ignores={"patient"})
+    hospital.hold({"resourceType": "Patient", "id": "p-02"})
+    hospital.hold(one("ctx", id="hers", subject={"reference": "Patient/p-02"}))
+    tally = Tally()
+    tally.add(done_on(hospital, tmp_path))
+    assert tally.foreign == 1
+    assert "somebody else's, left out: 1" in working.summary(tally, 1.0)
+    assert working.summed_up(tally, 1.0)["foreign"] == 1
 
 
 def test_nothing_is_sent_where_nothing_changed(tmp_path: Path) -> None:
