@@ -21,6 +21,8 @@ from adapter.service.subscribing import put
 
 _DEAD = frozenset({"off", "error"})
 _RENEWED_BEFORE = timedelta(days=2)
+# One that dies again each time is brought back ever more seldom: something else is wrong with it.
+_LONGEST_REST = timedelta(hours=1)
 
 
 class Tending(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +65,7 @@ class Caretaker:
         """
         self._server, self._inbox, self._watched = server, inbox, watched
         self._tending, self._tell = tending, tell
+        self._rests: dict[str, tuple[datetime, timedelta]] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Look again and again until told to stop."""
@@ -83,7 +86,9 @@ class Caretaker:
         is_silent = is_overdue(watched, heartbeat=self._tending.heartbeat, now=now.timestamp())
         if is_silent or watched.status in _DEAD:
             self._asked_after(watched, now)
-        elif now.minute * 60 + now.second < self._tending.every * 2:
+            return
+        self._rests.pop(watched.reference, None)
+        if now.minute * 60 + now.second < self._tending.every * 2:
             # About once an hour, for servers switch off and end Subscriptions without a word.
             self._looked_up(watched, now)
 
@@ -106,11 +111,16 @@ class Caretaker:
         self._tell("tending", told.status or "silent", 1)
         if told.status in _DEAD:
             self._recovered(watched, now)
+        else:
+            self._rests.pop(watched.reference, None)
 
     def _recovered(self, watched: Watched, now: datetime) -> None:
         """First make safe that what was missed will be searched for; only then ask for new notifications."""
         self._inbox.store([Arrival(key="", kind=Kind.PING)])
-        self._revived(watched, now, "reactivated")
+        until, rest = self._rests.get(watched.reference, (now, timedelta(seconds=self._tending.every)))
+        if now >= until:
+            self._rests[watched.reference] = (now + rest, min(rest * 2, _LONGEST_REST))
+            self._revived(watched, now, "reactivated")
 
     def _status(self, reference: str) -> Notification | None:
         """By ``$status``, else by the Subscription itself; ``None`` where it is gone."""

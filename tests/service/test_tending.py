@@ -102,6 +102,37 @@ def test_one_that_was_switched_off_is_revived_only_after_the_search_is_sure(inbo
     assert json.loads(sent.body)["status"] == "requested"
 
 
+class _Dead:
+    """A server on which the Subscription is dead whenever it is looked at; counts how often it was to live again."""
+
+    def __init__(self) -> None:
+        self.word, self.revivals = "error", 0
+
+    def send(self, request: Any, *, seconds: float) -> Response:
+        self.revivals += request.method == "PUT"
+        answer = status(self.word) if request.url.endswith("$status") else {**SUBSCRIPTION, "status": self.word}
+        return Response(200, {}, json.dumps(answer).encode(), request.url)
+
+
+def test_one_that_dies_again_each_time_is_brought_back_ever_more_seldom(inbox: SqliteInbox) -> None:
+    clock, dead = Ticking(), _Dead()
+    watched = Watched(reference="Subscription/s", status="error")
+    care = Caretaker(FhirServer(BASE, dead, clock=clock), inbox, lambda: [watched], Tending())
+    revivals = []
+    for _ in range(12):
+        care.look()
+        revivals.append(dead.revivals)
+        clock.sleep(30)
+    assert revivals == [1, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 4]
+    assert [each.kind for each in inbox.after(0, most=50)].count(Kind.PING) == 12
+
+    dead.word = "active"
+    care.look()
+    dead.word = "error"
+    care.look()
+    assert dead.revivals == 5
+
+
 def test_a_server_without_status_operation_is_asked_for_the_resource(inbox: SqliteInbox) -> None:
     transport = Scripted(refused(404), ok({**SUBSCRIPTION, "status": "active"}))
     assert look(inbox, transport, heard(300)) == ["active"]
