@@ -26,6 +26,7 @@ h1{font-size:1.4rem;margin:.3rem 0}h2{font-size:1.2rem}h3{font-size:1.05rem;marg
 table{border-collapse:collapse;width:100%;font-size:.92rem}
 th,td{text-align:left;padding:.3rem .5rem;border-bottom:1px solid var(--soft);vertical-align:top}
 .wide{overflow-x:auto}.wide td:nth-child(3){white-space:nowrap}
+.wide th,.wide td:not(:last-child){overflow-wrap:break-word}
 .courses{display:grid;gap:0 1.5rem;grid-template-columns:repeat(auto-fit,minmax(min(22rem,100%),1fr))}
 figure{margin:1rem 0}figcaption{font-weight:600}
 svg{display:block;width:100%;height:auto}svg.scale{max-width:20rem}svg.course{max-width:46rem}
@@ -45,7 +46,9 @@ tr{border-bottom:1px solid var(--soft);padding:.4rem 0}.glance td,.glance th{pad
 .wide td:nth-child(n){display:inline;border:0;padding:0;white-space:normal}
 .wide td:nth-child(1){display:block;font-weight:600}
 .wide td:nth-child(n+3):not(:empty)::before{content:" · "}}
-@media print{article{break-before:page;border:0}article:first-of-type{break-before:auto}}
+@media print{article{break-before:page;border:0}article:first-of-type{break-before:auto}
+body{font-size:11pt;max-width:none;padding:0}table{font-size:9pt}.wide td:nth-child(3){white-space:normal}
+h2,h3{break-after:avoid}tr,li,figure{break-inside:avoid}}
 """.strip()
 
 
