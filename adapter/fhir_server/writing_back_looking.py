@@ -10,6 +10,8 @@ from adapter.errors import ServerError
 from adapter.fhir.standing import Standing, is_same, object_in, standing_at, standing_in
 from adapter.fhir.transaction import condition
 from adapter.fhir_server.client import FhirServer
+from adapter.fhir_server.messages import Response
+from adapter.fhir_server.paging import page_of
 from adapter.fhir_server.writing_back_ways import Habits
 from adapter.problems import Problem, ProblemCode, Severity
 
@@ -47,7 +49,7 @@ class Looking:
             return None
         try:
             answer = self._server.send("GET", f"{kind}?{quote(condition(resource), safe='=:')}", headers=_HEADERS)
-            found = standing_in(answer.body, resource)
+            found = _found_in(answer, resource)
         except ServerError as error:
             if error.status not in _UNSEARCHABLE:
                 raise
@@ -57,3 +59,21 @@ class Looking:
             what, then = "the server does not search by what identifies the resource", "our own id was looked at"
             self._tell(Problem(ProblemCode.WAY_CHANGED, kind, what, then, severity=Severity.WARNING, used=True))
         return found
+
+
+def _found_in(answer: Response, resource: Resource) -> tuple[Standing, ...] | None:
+    """What a search found; ``None`` where it was none: it failed for good, or asked for something else.
+
+    Raises:
+        ServerError: Nothing was found, and not everywhere was looked: it may stand there all the same.
+    """
+    try:
+        page = page_of(answer)
+    except ServerError as error:
+        if error.may_retry:
+            raise
+        return None
+    found = standing_in(answer.body, resource)
+    if page.is_partial and not found:
+        raise ServerError("the server says that its search is not complete", code="search-incomplete", may_retry=True)
+    return found

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from adapter.errors import ServerError
 from adapter.fhir.addresses import literal
 from adapter.fhir.decoding import decode
 from adapter.fhir.entry import Entry as Came
@@ -186,6 +187,8 @@ class Earlier:
             return ()
         found = self._server.search("RiskAssessment", [("identifier", f"{IDENTIFIER_SYSTEM}|urn:uuid:{key}")])
         places = [place for page in found.pages for place in standing_in(page.data, wanted) or ()]
+        if not places and not found.complete:
+            raise ServerError("whether it stands there is not known", code="search-incomplete", may_retry=True)
         return tuple(place.reference for place in places[:1])
 
     def _close(self, entry: Entry, state: State, reason: str = "") -> None:

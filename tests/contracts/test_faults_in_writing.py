@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from adapter.errors import ServerError
+from adapter.fhir.decoding import encode
 from adapter.fhir_server.writing_back import Receipt, write_back
 from adapter.fhir_server.writing_back_ways import Habits
 from adapter.knowledge.model import Knowledge
 from adapter.problems import ProblemCode
 from tests.contracts.counterparts import client
-from tests.servers.picky import Picky, picky, statement
+from tests.servers.picky import Picky, Said, picky, statement
 from tests.writing.building import written
 
 Resources = list[dict[str, Any]]
@@ -256,6 +257,35 @@ def test_success_that_cannot_be_found_is_an_unknown_state(resources: Resources) 
             _write(server, resources)
     assert raised.value.code == "unknown-state"
     assert server.requests.count("POST Device") == 1
+
+
+def _saying(severity: str, code: str) -> Callable[[str, str, Mapping[str, str]], Said | None]:
+    """A search for what is ours ends well, as it seems: with nothing found and a word beside it."""
+    outcome = {"resourceType": "OperationOutcome", "issue": [{"severity": severity, "code": code}]}
+    page = encode({"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": outcome}]})
+    return lambda method, path, headers: (200, {}, page) if method == "GET" and "?" in path else None
+
+
+@pytest.mark.parametrize("said", [("error", "timeout"), ("warning", "incomplete")], ids=" ".join)
+def test_a_search_that_did_not_look_everywhere_does_not_say_that_nothing_stands_there(
+    said: tuple[str, str], resources: Resources
+) -> None:
+    """A1.7: a second assessment would be created beside the first"""
+    with picky(**WAYS["search-then-create"]) as server:
+        _write(server, resources)
+        server.habits.says = _saying(*said)
+        with pytest.raises(ServerError) as error:
+            _write(server, resources)
+        assert error.value.may_retry
+        assert _counts(server) == [1, 1, 1]
+
+
+def test_a_search_that_failed_for_good_is_none_and_our_own_id_is_looked_at(resources: Resources) -> None:
+    with picky(**WAYS["put"]) as server:
+        _write(server, resources)
+        server.habits.says = _saying("error", "processing")
+        assert ProblemCode.WAY_CHANGED in _codes(_write(server, resources))
+        assert _counts(server) == [1, 1, 1]
 
 
 def test_a_condition_that_is_ignored_makes_no_second_resource(resources: Resources) -> None:

@@ -10,7 +10,7 @@ import pytest
 from adapter.fhir.decoding import encode
 from adapter.fhir.reading import Source
 from adapter.fhir.releases import Release
-from adapter.fhir_server.messages import Request
+from adapter.fhir_server.messages import Request, Response
 from adapter.job.endings import Done, Ending
 from adapter.ledger.entries import State
 from adapter.pipeline import Options, assess_sources
@@ -198,6 +198,21 @@ def test_an_assessment_that_was_given_up_and_never_came_there_is_overtaken_by_th
     [only] = hospital.all("RiskAssessment")
     assert "parent" not in only
     assert states(tmp_path) == [State.SUPERSEDED, State.WRITTEN]
+
+
+def test_an_assessment_is_not_overtaken_while_the_server_cannot_say_whether_it_stands(tmp_path: Path) -> None:
+    """A1.7: the search for it was not complete"""
+    hospital = hospital_with(refuses={"": 422})
+    done_on(hospital, tmp_path)
+    hospital.refuses.clear()
+    hospital.hold(result(status="corrected"))
+    issue = {"severity": "warning", "code": "incomplete"}
+    outcome = encode({"resourceType": "OperationOutcome", "issue": [issue]})
+    page = b'{"resourceType":"Bundle","type":"searchset","entry":[{"resource":' + outcome + b"}]}"
+    hospital.answers = lambda request, answer: Response(200, {}, page) if "identifier=" in request.url else answer
+    done = done_on(hospital, tmp_path)
+    assert (done.ending, done.reason, done.may_retry) == (Ending.FAILED, "search-incomplete", True)
+    assert hospital.all("RiskAssessment") == []
 
 
 def test_what_rests_on_results_of_a_record_that_was_replaced_is_not_taken_back(tmp_path: Path) -> None:
