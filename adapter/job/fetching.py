@@ -88,7 +88,7 @@ class Fetcher:
             person = self._server.read(patient)
             if person is None:
                 return Fetched(found=False)
-            inquiry.keep("Patient", [single(person.body)])
+            inquiry.begin(person.body)
         for question in left:
             inquiry.ask(question)
         inquiry.follow(offers)
@@ -107,7 +107,7 @@ class Fetcher:
         person, *answers = parts
         if person.status != 200:
             return asked
-        inquiry.keep("Patient", [single(person.body)])
+        inquiry.begin(person.body)
         pages = [whole_answer(question, part) for question, part in zip(asked, answers, strict=True)]
         inquiry.take([page for page in pages if page is not None])
         return [question for question, page in zip(asked, pages, strict=True) if page is None]
@@ -144,9 +144,12 @@ class _Inquiry:
         """Whether the patient has come."""
         return bool(self._pages)
 
-    def keep(self, name: str, entries: list[Delivered]) -> None:
-        """Take in resources that came without a page around them."""
-        self._pages.append((as_page(name, entries), entries))
+    def begin(self, body: bytes) -> None:
+        """Take in the patient; what came in the place of her record says nothing about her."""
+        person = single(body)
+        if person.local != self._patient:
+            self._shortfalls.append(_word("Patient", "unexpected-content"))
+        self._pages.append((as_page("Patient", [person]), [person]))
 
     def ask(self, question: Question) -> None:
         """Search, and note what is missing of the answer."""

@@ -214,6 +214,26 @@ def test_a_server_that_is_gone_is_an_error_and_no_incomplete_patient() -> None:
         fetched(hospital_with(before=unreachable))
 
 
+@pytest.mark.parametrize("batch", [False, True])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b'{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"processing"}]}',
+        b'{"resourceType":"Patient","id":"the-one-that-took-her-place","gender":"male"}',
+    ],
+    ids=["nothing", "an error as a success", "another record"],
+)
+def test_what_comes_in_the_place_of_the_patient_is_not_taken_for_her(body: bytes, batch: bool) -> None:
+    """A child, or nobody knows whether it is one, is what she would be taken for"""
+
+    def answers(request: Request, answer: Response) -> Response:
+        return Response(200, {}, body) if request.url.endswith(f"/{PATIENT}") else answer
+
+    hospital = hospital_with(metadata=statement(batch=batch), answers=answers)
+    assert "patient-unexpected-content" in fetched(hospital).shortfalls
+
+
 def test_a_patient_that_the_server_does_not_know_is_not_found() -> None:
     assert not fetched(Hospital()).found
 
