@@ -73,7 +73,7 @@ def export(out: Path, **options: Any) -> None:
         wanted = _wanted(server, options, settings, ledger)
         fetched = fetched_into(out, wanted, server, audit_of(settings, server), hours=options["hours"])
         if fetched.is_complete:
-            ledger.set_watermark(server.base, _scope(options["group"]), fetched.transaction_time)
+            _remember(server, ledger, options["group"], fetched)
     sys.exit(EXIT_OK if fetched.is_complete else EXIT_MISSING)
 
 
@@ -116,7 +116,7 @@ def bulk(work: Path, as_of: str | None, memory: str, keep: bool, dry_run: bool, 
         tally = uploaded(assessed, settings, dry_run=dry_run)
         is_whole = fetched.is_complete and not tally.is_incomplete
         if is_whole and not dry_run:
-            ledger.set_watermark(server.base, _scope(options["group"]), fetched.transaction_time)
+            _remember(server, ledger, options["group"], fetched)
             if not keep:
                 removed(work)
     sys.exit(exit_code(tally) if fetched.is_complete else EXIT_MISSING)
@@ -171,8 +171,12 @@ def _opened(settings: Settings) -> tuple[FhirServer, Ledger]:
 
 
 def _wanted(server: FhirServer, options: dict[str, Any], settings: Settings, ledger: Ledger) -> Export:
+    from adapter.errors import SettingsInvalid
+    from adapter.fhir.identity import IS_ID
     from adapter.fhir_server.bulk_data import Export
 
+    if options["group"] and not IS_ID.fullmatch(options["group"]):
+        raise SettingsInvalid("--group: expected the id of a Group: letters, digits, hyphens and points")
     since = options.get("since", "")
     if since == _LAST:
         since = ledger.watermark(server.base, _scope(options["group"]))
@@ -184,6 +188,17 @@ def _wanted(server: FhirServer, options: dict[str, Any], settings: Settings, led
         by_get=options["by_get"],
         allowed_origins=settings.allowed_origins,
     )
+
+
+def _remember(server: FhirServer, ledger: Ledger, group: str, fetched: Fetched) -> None:
+    """Let the next export go on from the moment of this one, if that is a moment to be believed."""
+    from adapter.fhir_server.searching import believed_instant
+
+    moment = believed_instant(fetched.transaction_time, server.clock.now())
+    if moment:
+        ledger.set_watermark(server.base, _scope(group), moment)
+    else:
+        _tell("the server's transactionTime cannot be its clock; --since last goes on from where it was")
 
 
 def _needed(server: FhirServer) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ _TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}", re.ASCII)
 _POST_REFUSED = frozenset({400, 404, 405, 415, 501})
 # A link to a file may have run out; a fresh manifest has fresh ones.
 _EXPIRED = frozenset({401, 403, 404, 410})
+_LONGEST_OUTCOME = 1_000_000
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,7 +146,7 @@ def manifest_of(body: bytes) -> Manifest:
     if not isinstance(found, dict) or not isinstance(found.get("transactionTime"), str):
         raise ServerError("the export's manifest is not readable", code="unexpected-content")
     lists = {"output": "output", "deleted": "deleted", "error": "error", "outcome": "error"}
-    files = [file for name, kind in lists.items() for file in _files(found.get(name), kind)]
+    files = [file for name, kind in lists.items() for file in _files(found, name, kind)]
     links = found.get("link")
     following = [each.get("url", "") for each in links if _is_next(each)] if isinstance(links, list) else []
     return Manifest(
@@ -180,6 +181,9 @@ def _downloaded(server: FhirServer, file: File, path: Path, *, with_credentials:
                 raise error_of(answer)
             sink.flush()
             os.fsync(sink.fileno())
+            sink.seek(0)
+            if file.kind == "output" and outcome_of(sink.readline(_LONGEST_OUTCOME)).is_grave:
+                raise ServerError(f"an error came in the place of a file of {file.type}", code="unexpected-content")
             sink.seek(0)
             count = sum(1 for line in sink if line.strip())
         if file.count is not None and count != file.count:
@@ -217,10 +221,12 @@ def finished(server: FhirServer, status_url: str) -> None:
 
 def errors_in(body: bytes) -> Iterator[str]:
     """Severity and code of every grave issue in an ``error`` file: one OperationOutcome a line."""
-    for line in body.split(b"\n"):
+    for line in filter(bytes.strip, body.split(b"\n")):
         outcome = outcome_of(line)
         if outcome.is_grave:
             yield from (issue.told() for issue in outcome.issues)
+        elif not outcome.issues:
+            yield "something that is no OperationOutcome"
 
 
 def _whole(server: FhirServer, manifest: Manifest, asked: str) -> Manifest:
@@ -264,10 +270,12 @@ def _parameters(export: Export) -> dict[str, Any]:
     return {"resourceType": "Parameters", "parameter": pairs}
 
 
-def _files(found: object, kind: str) -> Sequence[File]:
-    if not isinstance(found, list):
-        return ()
-    return [_file(each, kind) for each in found if isinstance(each, dict)]
+def _files(manifest: Mapping[str, Any], name: str, kind: str) -> Sequence[File]:
+    """One list of a manifest; that nothing was exported is said by an empty one, not by none."""
+    found = manifest.get(name, None if name == "output" else [])
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise ServerError(f"the manifest has no list of files as {name}", code="unexpected-content")
+    return [_file(each, kind) for each in found]
 
 
 def _file(found: Mapping[str, Any], kind: str) -> File:

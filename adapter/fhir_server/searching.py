@@ -119,7 +119,7 @@ class Search:
         answer, page = _opened(self._first())
         self.ignored = ignored_parameters(self._parameters, page.self)
         now = self._server.clock.now()
-        self.server_time = _instant(page.last_updated, now) or _instant(_date_of(answer), now)
+        self.server_time = believed_instant(page.last_updated, now) or believed_instant(_date_of(answer), now)
         self._note(self.ignored, answer, now)
         seen = {answer.url}
         number = entries = size = 0
@@ -232,8 +232,8 @@ def _opened(answer: Response) -> tuple[Response, Page]:
     return spelled, page_of(spelled)
 
 
-def _instant(text: str, now: datetime) -> str:
-    """The server's clock, if it is one: what lies far ahead of ours would pass by all that happens until then."""
+def believed_instant(text: str, now: datetime) -> str:
+    """The server's clock, if it is one, else empty: a watermark far ahead would pass by all that happens until then."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -198,7 +198,16 @@ def _brought(server: FhirServer, state: _State, manifest: Manifest, number: int,
         if not is_expired(error):
             raise
     fresh = waited_for(server, state.status_url, seconds=60, tell=lambda progress: None)
+    if _shape(fresh) != _shape(manifest):
+        raise ServerError(
+            "its link ran out, and the server's fresh manifest names other files", code="manifest-changed"
+        )
     return _downloaded(server, fresh.files[number - 1], path, fresh)
+
+
+def _shape(manifest: Manifest) -> list[tuple[str, str, int | None]]:
+    """What files there are, in their order: by this alone is a file the same under another link."""
+    return [(each.kind, each.type, each.count) for each in manifest.files]
 
 
 def _downloaded(server: FhirServer, file: File, path: Path, manifest: Manifest) -> int:

@@ -84,6 +84,25 @@ def test_what_could_not_be_had_is_named_and_moves_no_watermark(tmp_path: Path, l
     assert not [each for each in asked[1]["parameter"] if each["name"] == "_since"]
 
 
+def test_a_time_that_cannot_be_the_servers_clock_is_no_watermark(tmp_path: Path, ledger: Path) -> None:
+    """A6.8: all that happens until the year 9999 would be passed by"""
+    with bulk_server(
+        {"Patient.1": b'{"resourceType":"Patient","id":"p"}\n'}, Habits(time="9999-01-01T00:00:00Z")
+    ) as bulk:
+        there = ("--server", bulk.base, "--type", "Patient")
+        assert "cannot be its clock" in called("export", *there, "--out", tmp_path / "one").stderr
+        called("export", *there, "--since", "last", "--out", tmp_path / "two")
+        asked = [body for method, path, _, body in bulk.requests if method == "POST" and path.endswith("$export")]
+    assert len(asked) == 2
+    assert b"_since" not in asked[1]
+
+
+def test_a_group_that_is_no_id_is_told_before_anything_is_asked(tmp_path: Path, ledger: Path) -> None:
+    with bulk_server({}) as bulk:
+        result = called("export", "--server", bulk.base, "--group", "../Patient", "--out", tmp_path / "out")
+    assert (result.exit_code, bulk.requests) == (2, [])
+
+
 def test_a_server_that_exports_nothing_is_one_clear_line(tmp_path: Path, ledger: Path) -> None:
     with bulk_server({}, Habits(content_location=False)) as bulk:
         result = called("export", "--server", bulk.base, "--type", "Patient", "--out", tmp_path / "x")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -221,6 +222,48 @@ def test_an_abandoned_export_is_told_to_the_server(tmp_path: Path) -> None:
             fetch_export(client(bulk), Export(), tmp_path / "export", seconds=0.1, tell=lambda line: None)
         abandon(client(bulk), tmp_path / "export")
     assert bulk.is_discarded
+
+
+def test_a_fresh_manifest_in_another_order_puts_no_file_in_the_place_of_another(tmp_path: Path) -> None:
+    """A6.5: the second time the server lists its files anew, and one would be missing and another doubled"""
+
+    class Reordering(dict[str, bytes]):
+        turns = 0
+
+        def items(self) -> Any:
+            self.turns += 1
+            return list(super().items())[:: 1 if self.turns == 1 else -1]
+
+    with bulk_server(FILES, Habits(expires_once=True)) as bulk:
+        bulk.files = Reordering(FILES)
+        fetched = fetch(bulk, tmp_path / "export")
+    assert not fetched.is_complete
+    assert all("fresh manifest" in each for each in fetched.refused)
+
+
+def test_an_error_in_the_place_of_a_file_is_no_file(tmp_path: Path) -> None:
+    """A1.7, here too: it would pass for an export of nobody's results"""
+    outcome = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "exception"}]}
+    files = {**FILES, "Observation.1": json.dumps(outcome).encode() + b"\n"}
+    with bulk_server(files) as bulk:
+        fetched = fetch(bulk, tmp_path / "export")
+    assert not fetched.is_complete
+    assert not list((tmp_path / "export").glob("Observation*"))
+
+
+def test_a_file_of_errors_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    with bulk_server(FILES, errors={"errors.1": b"<html>\n"}) as bulk:
+        fetched = fetch(bulk, tmp_path / "export")
+    assert fetched.server_errors == ("something that is no OperationOutcome",)
+
+
+@pytest.mark.parametrize(
+    "said", [{}, {"output": None}, {"output": {}}, {"output": ["x"]}, {"output": [], "deleted": "x"}], ids=str
+)
+def test_a_manifest_without_its_lists_is_none(said: Mapping[str, Any]) -> None:
+    """It would pass for an export of nobody"""
+    with pytest.raises(ServerError, match="no list of files"):
+        manifest_of(json.dumps({"transactionTime": "2026-01-01T00:00:00Z", **said}).encode())
 
 
 def test_a_type_that_is_a_path_names_no_file_outside_the_folder() -> None:

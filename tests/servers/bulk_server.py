@@ -25,6 +25,7 @@ class Habits:
     error_key: str = "error"
     counts: Mapping[str, int] = field(default_factory=dict)
     status_origin: str = ""
+    time: str = "2026-06-01T00:00:00Z"
     file_origin: str = ""
     fails_with: int = 0
     transient_polls: int = 0
@@ -67,7 +68,7 @@ class BulkServer:
             for name, content in self.files.items()
         ]
         found: dict[str, Any] = {
-            "transactionTime": "2026-06-01T00:00:00Z",
+            "transactionTime": self.habits.time,
             "request": f"{self.base}/Patient/$export",
             "output": output[:1] if self.habits.parts else output,
             "deleted": [{"type": "Bundle", "url": f"{where}/files/{self.manifests}/deleted"}] if self.deleted else [],
