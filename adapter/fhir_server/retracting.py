@@ -75,7 +75,9 @@ def reinstate(
     if now is None:
         return _gone(before)
     if not now.is_retracted:
-        return Receipt((now.reference,), created=False, way="")
+        # Ours, if its last note is what we say then: the answer was lost. Else a person brought it back.
+        is_ours = _last_note(found) == reason
+        return Receipt((now.reference,), created=False, way="") if is_ours else _edited(now)
     if (before.version and now.version != before.version) or _last_note(found) not in ours:
         return _edited(now)
     return _restate(server, found, now, _Change(status, reason, release, is_version_known=bool(before.version)))
@@ -89,8 +91,11 @@ class _Change(msgspec.Struct, frozen=True):
     release: Release
     is_version_known: bool
 
-    def is_made(self, now: Standing) -> bool:
-        return now.is_retracted == (self.status == RETRACTED)
+    def is_made(self, now: Standing, found: Mapping[str, Any]) -> bool:
+        """Whether it is as it was to be; that it holds again is ours to have said only with our own words."""
+        if self.status == RETRACTED:
+            return now.is_retracted
+        return not now.is_retracted and _last_note(found) == self.reason
 
 
 def _restate(server: FhirServer, found: Mapping[str, Any], now: Standing, change: _Change) -> Receipt | Problem:
@@ -115,8 +120,8 @@ def _restate(server: FhirServer, found: Mapping[str, Any], now: Standing, change
 
 def _refused(server: FhirServer, now: Standing, error: ServerError, change: _Change) -> Receipt | Problem:
     """Look again: our own change may have arrived though its answer was lost, or someone else was quicker."""
-    _, after = _read(server, now)
-    if after is not None and change.is_made(after):
+    found, after = _read(server, now)
+    if after is not None and change.is_made(after, found):
         return Receipt((after.reference,), created=False, way="put")
     if error.status in (404, 410) and after is None:
         return _gone(now)

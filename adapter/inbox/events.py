@@ -10,6 +10,9 @@ import msgspec
 
 from adapter.fhir.notifications import Happening, Kind, Notification
 
+# How the key of an event ends that says no more of itself than its number.
+_UNDATED = "?"
+
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     """One event as it is to be kept.
@@ -34,6 +37,11 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     hint: str = ""
     status: str = ""
 
+    @property
+    def may_be_another(self) -> bool:
+        """Whether an event with the same key may be another one: a server that counts anew uses its numbers again."""
+        return self.key.endswith(_UNDATED)
+
 
 class Kept(Arrival, frozen=True, kw_only=True):
     """One event as it was kept.
@@ -52,6 +60,8 @@ class Inbox(Protocol):
 
     def store(self, arrivals: Sequence[Arrival]) -> int:
         """Keep all of them, safe from the loss of power, or none; how many were not kept before.
+
+        Where one was kept before that may be another, a search for changes is kept in its place.
 
         Raises:
             InboxUnusable: They could not be stored.
@@ -109,9 +119,11 @@ def local(reference: str) -> str:
 def _key(kind: Kind, subscription: str, focus: str, event: Happening) -> str:
     """Equal for the same event sent again. What says nothing of its version or number is never taken for a repetition.
 
-    A number alone is not enough: a server that counts anew uses it for another event.
+    A number alone is not enough: a server that counts anew uses it for another event. Where nothing else is told, the
+    key says so.
     """
     if not event.number and not (kind is Kind.CHANGED and event.version):
         return ""
     told = "\n".join((kind, subscription, str(event.number), focus, event.version))
-    return f"{subscription}#{event.number}#{sha256(told.encode()).hexdigest()[:32]}"
+    key = f"{subscription}#{event.number}#{sha256(told.encode()).hexdigest()[:32]}"
+    return key if event.version else key + _UNDATED

@@ -97,9 +97,22 @@ def counted(numbers: Numbers, count: int, *, now: float) -> tuple[Numbers, Verdi
     return _timed(msgspec.structs.replace(numbers, told=max(count, numbers.told)), now), Verdict.AHEAD
 
 
-def caught_up(numbers: Numbers) -> Numbers:
-    """The numbers once a search has found what the missing events were about."""
-    return Numbers(max(numbers.newest, numbers.told))
+def caught_up(numbers: Numbers, asked: Numbers, *, now: float) -> Numbers:
+    """The numbers once a search has found what the events were about that were missing when it began.
+
+    Args:
+        numbers: As they are by now: what went missing during the search may not be in it.
+        asked: As they were when it began.
+        now: The moment.
+    """
+    if numbers.highest < asked.highest:
+        # The server has counted anew since.
+        return numbers
+    highest = max(numbers.highest, asked.newest, asked.told)
+    later = [number for number in numbers.beyond if number > highest]
+    while later and later[0] == highest + 1:
+        highest = later.pop(0)
+    return _timed(Numbers(highest, tuple(later), numbers.told), now)
 
 
 def _timed(numbers: Numbers, now: float) -> Numbers:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from adapter.errors import InboxUnusable
+from adapter.fhir.notifications import Kind
 from adapter.inbox.events import Arrival, Kept
 from adapter.sqlite_file import Purpose, SqliteFile
 
@@ -51,6 +52,7 @@ _AFTER = """
 # So few at a time that nobody who waits for an acknowledgement notices.
 _FORGOTTEN_AT_ONCE = 5_000
 
+_SEARCH = msgspec.json.encode([Arrival(key="", kind=Kind.PING)]).decode()
 _kept_in = msgspec.json.Decoder(list[Kept]).decode
 
 
@@ -74,7 +76,10 @@ class SqliteInbox:
     def store(self, arrivals: Sequence[Arrival]) -> int:
         """Keep all of them, safe from the loss of power, or none; how many were not kept before."""
         with self._file.writing() as connection:
-            return connection.execute(_INSERT, (self._clock(), msgspec.json.encode(arrivals).decode())).rowcount
+            kept = connection.execute(_INSERT, (self._clock(), msgspec.json.encode(arrivals).decode())).rowcount
+            if kept < len(arrivals) and any(each.may_be_another for each in arrivals):
+                connection.execute(_INSERT, (self._clock(), _SEARCH))
+            return kept
 
     def after(self, cursor: int, *, most: int) -> list[Kept]:
         """The events after one of them, oldest first."""

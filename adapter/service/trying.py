@@ -39,7 +39,7 @@ class Tried(msgspec.Struct, kw_only=True):
         wishes: What follows.
         marks: What to remember.
         replayed: Past events that the server told of.
-        caught_up: The Subscription of which nothing is missing any more; ``None`` if of none.
+        caught_up: The Subscription whose missing events were searched for, and its numbers then; ``None`` if of none.
     """
 
     ending: str
@@ -50,7 +50,7 @@ class Tried(msgspec.Struct, kw_only=True):
     wishes: tuple[Wish, ...] = ()
     marks: dict[str, str] = {}
     replayed: tuple[Arrival, ...] = ()
-    caught_up: str | None = None
+    caught_up: tuple[str, Numbers] | None = None
 
     @property
     def is_outage(self) -> bool:
@@ -143,7 +143,7 @@ class Trier:
             replayed = arrivals_of(found, subscription=subscription)
             return Tried(ending="replayed", replayed=tuple(replayed))
         searched = self._searched(known)
-        searched.caught_up = None if searched.reason else subscription
+        searched.caught_up = None if searched.reason else (subscription, numbers)
         return searched
 
 

@@ -121,9 +121,10 @@ class Worker:
         turn = Turn(cursor=events[-1].id if events else -1, wishes=intake.wishes)
         for task, each in tried:
             turn.ended.append(self._ended(task, each, now))
-            if each.caught_up is not None and each.caught_up in watched:
-                known = watched[each.caught_up]
-                watched[each.caught_up] = msgspec.structs.replace(known, numbers=caught_up(known.numbers))
+            name, asked = each.caught_up or ("", Numbers())
+            if name in watched:
+                numbers = caught_up(watched[name].numbers, asked, now=now)
+                watched[name] = msgspec.structs.replace(watched[name], numbers=numbers)
         turn.wishes += _still_missing([each for _, each in tried], watched, now)
         if self._is_time_to_sweep(moment):
             turn.wishes.append(search(self._pace, moment))
@@ -192,6 +193,7 @@ def _result(future: Future[Tried]) -> Tried:
 def _still_missing(tried: list[Tried], watched: dict[str, Watched], now: float) -> list[Wish]:
     """The wish to ask again where an answer left another gap."""
     asked = {event.subscription for each in tried for event in each.replayed}
+    asked |= {each.caught_up[0] for each in tried if each.caught_up}
     return [
         Wish(reference=f"{MISSING}{name}", first=now, due=now)
         for name in sorted(asked)

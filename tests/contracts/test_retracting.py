@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from adapter.errors import ServerError
-from adapter.fhir_server.retracting import retract
+from adapter.fhir_server.retracting import reinstate, retract
 from adapter.fhir_server.writing_back import Receipt, write_back
 from adapter.knowledge.model import Knowledge
 from adapter.problems import Problem, ProblemCode
@@ -17,6 +17,7 @@ from tests.servers.picky import Picky, picky
 from tests.writing.building import written
 
 WHY = "A result was withdrawn."
+AGAIN = "It is there again."
 
 
 @pytest.fixture
@@ -80,6 +81,53 @@ def test_a_person_who_is_quicker_wins(server: Picky, place: str, status: int) ->
     assert isinstance(problem, Problem)
     assert problem.code is ProblemCode.EDITED_SINCE
     assert problem.resource == place.partition("/_history")[0]
+    assert _stands(server)["status"] == "final"
+
+
+def _taken_back(server: Picky, place: str) -> str:
+    receipt = retract(client(server.base), place, reason=WHY)
+    assert isinstance(receipt, Receipt)
+    return receipt.written[0]
+
+
+def _again(server: Picky, place: str) -> Receipt | Problem:
+    return reinstate(client(server.base), place, status="final", reason=AGAIN, ours=(WHY,))
+
+
+def test_what_a_person_brought_back_and_changed_is_the_persons(server: Picky, place: str) -> None:
+    """A1.16: taken for ours, it would be overwritten the next time"""
+    back = _taken_back(server, place)
+    _edit(server, status="amended", mitigation="Seen and agreed.", note=[{"text": "by hand"}])
+    problem = _again(server, back)
+    assert isinstance(problem, Problem)
+    assert problem.code is ProblemCode.EDITED_SINCE
+    assert _stands(server)["status"] == "amended"
+
+
+def test_a_person_who_brings_it_back_at_the_same_moment_wins(server: Picky, place: str) -> None:
+    """E33"""
+    back = _taken_back(server, place)
+
+    def beside(method: str, path: str, headers: Mapping[str, str]) -> int:
+        if method != "PUT":
+            return 0
+        _edit(server, status="amended", note=[{"text": "by hand"}])
+        return 412
+
+    server.habits.refuses = beside
+    problem = _again(server, back)
+    assert isinstance(problem, Problem)
+    assert problem.code is ProblemCode.EDITED_SINCE
+
+
+def test_that_it_holds_again_is_ours_though_the_answer_was_lost(server: Picky, place: str) -> None:
+    """E31"""
+    back = _taken_back(server, place)
+    server.habits.loses = lambda method, path: method == "PUT"
+    for _ in range(2):
+        assert isinstance(_again(server, back), Receipt)
+        server.habits.loses = lambda method, path: False
+    assert [note["text"] for note in _stands(server)["note"]].count(AGAIN) == 1
     assert _stands(server)["status"] == "final"
 
 

@@ -71,6 +71,17 @@ def test_another_event_under_the_same_number_is_kept_too(opened: Opened) -> None
     assert len(inbox.after(0, most=10)) == 3
 
 
+def test_a_number_that_comes_again_without_a_time_is_searched_for(opened: Opened) -> None:
+    """E42: of a server that counts anew and tells no times, every event would be lost for a repetition"""
+    inbox = opened()
+    undated, dated = event(1, version=""), event(2)
+    inbox.store([undated, dated])
+    assert inbox.store([dated]) == 0
+    assert [each.kind for each in inbox.after(0, most=10)] == [Kind.EVENT, Kind.EVENT]
+    assert inbox.store([undated]) == 0
+    assert [each.kind for each in inbox.after(0, most=10)] == [Kind.EVENT, Kind.EVENT, Kind.PING]
+
+
 def test_what_says_nothing_of_its_version_is_never_taken_for_a_repetition(opened: Opened) -> None:
     """Of two pings the second may tell of a later change."""
     inbox = opened()

@@ -94,9 +94,25 @@ def test_a_lower_count_says_that_the_server_counts_anew() -> None:
 
 def test_after_a_search_nothing_is_missing() -> None:
     known, _ = after(1, 3, 7)
-    assert caught_up(known) == Numbers(7)
-    assert caught_up(counted(known, 9, now=4)[0]) == Numbers(9)
-    assert caught_up(Numbers(3)) == Numbers(3)
+    assert caught_up(known, known, now=4) == Numbers(7)
+    told, _ = counted(known, 9, now=4)
+    assert caught_up(told, told, now=5) == Numbers(9)
+    assert caught_up(Numbers(3), Numbers(3), now=4) == Numbers(3)
+
+
+def test_what_went_missing_during_a_search_is_still_missing_after_it() -> None:
+    """A5.9: the search may have looked before it happened"""
+    asked, _ = after(20, 23)
+    known, _ = numbered(asked, 30, now=5)
+    caught = caught_up(known, asked, now=9)
+    assert (caught.highest, caught.missing, caught.gap_since) == (23, (24, 29), 9)
+    assert caught_up(numbered(asked, 24, now=5)[0], asked, now=9) == Numbers(24)
+
+
+def test_a_search_from_before_the_server_counted_anew_closes_nothing() -> None:
+    asked, _ = after(20, 23)
+    anew, _ = numbered(numbered(asked, 1, now=5)[0], 3, now=6)
+    assert caught_up(anew, asked, now=9) == anew
 
 
 @given(st.permutations(range(1, 12)))

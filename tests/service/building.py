@@ -55,6 +55,7 @@ class Hospital:
         self.answers: dict[str, list[Assessed | AdapterError]] = {}
         self.assessed: list[str] = []
         self.searches: list[datetime] = []
+        self.during_search: Callable[[], object] = lambda: None
         self.asked: list[tuple[str, int, int]] = []
         self.under_way: Counter[str] = Counter()
         self.most_under_way: Counter[str] = Counter()
@@ -65,6 +66,7 @@ class Hospital:
 
     def changed(self, since: datetime) -> Chosen:
         self.searches.append(since)
+        self.during_search()
         if isinstance(self.changes, AdapterError):
             raise self.changes
         return self.changes

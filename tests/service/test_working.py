@@ -215,6 +215,18 @@ def test_where_the_server_keeps_no_events_what_changed_is_searched_for(ward: War
     assert numbers(ward) == Numbers(23)
 
 
+def test_what_goes_missing_during_a_search_is_asked_for_after_it(ward: Ward) -> None:
+    """A5.9: the search may have looked before it happened"""
+    ward.hospital.during_search = lambda: ward.inbox.store([event(30)])
+    ward.hear(event(21), event(23))
+    ward.pass_time(18)
+    ward.hospital.during_search = lambda: None
+    assert numbers(ward).missing == (24, 29)
+    ward.pass_time(60)
+    assert (SUBSCRIPTION, 24, 29) in ward.hospital.asked
+    assert numbers(ward) == Numbers(30)
+
+
 def test_several_gaps_are_asked_for_one_after_the_other(ward: Ward) -> None:
     ward.hospital.past = past({2: "Observation/2", 4: "Observation/4"})
     ward.hear(event(1), event(3), event(5))
