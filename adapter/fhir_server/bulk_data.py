@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urljoin
 
 import msgspec
@@ -28,6 +28,7 @@ _POST_REFUSED = frozenset({400, 404, 405, 415, 501})
 # A link to a file may have run out; a fresh manifest has fresh ones.
 _EXPIRED = frozenset({401, 403, 404, 410})
 _LONGEST_OUTCOME = 1_000_000
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Export(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,12 +57,21 @@ class Export(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True):
-    """One file of an export: what is in it, where it is, and how many resources it must hold."""
+    """One file of an export.
+
+    Attributes:
+        type: What is in it.
+        url: Where it is.
+        count: How many resources it must hold.
+        kind: ``output``, ``deleted`` or ``error``.
+        requires_token: Whether it is asked for with credentials; where not, they must not be sent.
+    """
 
     type: str
     url: str
     count: int | None = None
     kind: str = "output"
+    requires_token: bool = False
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,13 +79,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         transaction_time: The server's clock: ``since`` of the next export.
-        requires_token: Whether files are asked for with credentials; where not, they must not be sent.
         files: Output, deletions and errors.
         next: Where the rest of a partial manifest is.
     """
 
     transaction_time: str
-    requires_token: bool
     files: tuple[File, ...]
     next: str = ""
 
@@ -146,19 +154,23 @@ def manifest_of(body: bytes) -> Manifest:
     if not isinstance(found, dict) or not isinstance(found.get("transactionTime"), str):
         raise ServerError("the export's manifest is not readable", code="unexpected-content")
     lists = {"output": "output", "deleted": "deleted", "error": "error", "outcome": "error"}
-    files = [file for name, kind in lists.items() for file in _files(found, name, kind)]
+    # What is not said is taken as the safer of two: no token leaves. Each part of a manifest speaks for its own files.
+    requires_token = found.get("requiresAccessToken") is True
+    files = [
+        msgspec.structs.replace(file, requires_token=requires_token)
+        for name, kind in lists.items()
+        for file in _files(found, name, kind)
+    ]
     links = found.get("link")
     following = [each.get("url", "") for each in links if _is_next(each)] if isinstance(links, list) else []
     return Manifest(
         transaction_time=found["transactionTime"],
-        # What is not said is taken as the safer of two: no token leaves.
-        requires_token=found.get("requiresAccessToken") is True,
         files=tuple(files),
         next=str(following[0]) if following else "",
     )
 
 
-def download(server: FhirServer, file: File, path: Path, *, with_credentials: bool) -> int:
+def download(server: FhirServer, file: File, path: Path) -> int:
     """Bring one file home: under a temporary name until it is whole; how many resources it holds.
 
     Raises:
@@ -166,33 +178,59 @@ def download(server: FhirServer, file: File, path: Path, *, with_credentials: bo
         OutputRefused: It cannot be kept here: the disk is full, or the folder may not be written to.
     """
     try:
-        return _downloaded(server, file, path, with_credentials=with_credentials)
+        return _downloaded(server, file, path)
     except (OSError, OutputRefused) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise OutputRefused(f"{path}: {why}; make room, then start again: what came so far is kept") from None
 
 
-def _downloaded(server: FhirServer, file: File, path: Path, *, with_credentials: bool) -> int:
+def _downloaded(server: FhirServer, file: File, path: Path) -> int:
     temporary = path.with_name(f".{path.name}.part")
     try:
         with open(temporary, "w+b") as sink:
-            answer = server.fetch(file.url, _NDJSON, with_credentials=with_credentials, sink=sink)
+            answer = server.fetch(file.url, _NDJSON, with_credentials=file.requires_token, sink=sink)
             if answer.status != 200:
                 raise error_of(answer)
             sink.flush()
             os.fsync(sink.fileno())
-            sink.seek(0)
-            if file.kind == "output" and outcome_of(sink.readline(_LONGEST_OUTCOME)).is_grave:
-                raise ServerError(f"an error came in the place of a file of {file.type}", code="unexpected-content")
-            sink.seek(0)
-            count = sum(1 for line in sink if line.strip())
-        if file.count is not None and count != file.count:
-            what = f"a file of {file.type} holds {count} resources, and the manifest says {file.count}"
-            raise ServerError(what, code="count-mismatch", may_retry=True)
+            count = _counted(sink, file)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
     return count
+
+
+def _counted(sink: BinaryIO, file: File) -> int:
+    """How many resources came.
+
+    Raises:
+        ServerError: It is no NDJSON, an error in its place, or not whole.
+    """
+    sink.seek(0)
+    first = sink.readline(_LONGEST_OUTCOME).removeprefix(_BYTE_ORDER_MARK)
+    is_error = file.kind == "output" and outcome_of(first).is_grave
+    is_json = first.lstrip()[:1] in (b"", b"{")
+    if is_error or not (is_json or file.kind == "error"):
+        raise ServerError(f"something else came in the place of a file of {file.type}", code="unexpected-content")
+    sink.seek(0)
+    count, last = 0, b""
+    for line in sink:
+        if line.strip():
+            count, last = count + 1, line
+    if file.count is not None and count != file.count:
+        what = f"a file of {file.type} holds {count} resources, and the manifest says {file.count}"
+        raise ServerError(what, code="count-mismatch", may_retry=True)
+    if file.count is None and last and not last.endswith(b"\n") and not _is_whole(last):
+        raise ServerError(f"a file of {file.type} ends within a resource", code="count-mismatch", may_retry=True)
+    return count
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def is_allowed(server: FhirServer, export: Export, file: File) -> bool:
@@ -283,8 +321,9 @@ def _file(found: Mapping[str, Any], kind: str) -> File:
     if not isinstance(url, str) or not url.startswith(("https://", "http://")):
         raise ServerError("the manifest names a file by no http URL", code="unexpected-content")
     safe = type_ if isinstance(type_, str) and _TYPE.fullmatch(type_) else "Mixed"
-    exact = count if isinstance(count, int) and not isinstance(count, bool) else None
-    return File(type=safe, url=url, count=exact, kind=kind)
+    if count is not None and (isinstance(count, bool) or not isinstance(count, int)):
+        raise ServerError("the manifest counts a file's resources by no whole number", code="unexpected-content")
+    return File(type=safe, url=url, count=count, kind=kind)
 
 
 def _is_next(link: object) -> bool:

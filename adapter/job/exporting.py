@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -31,11 +32,12 @@ _DONE = ".export-done"
 
 
 class _State(msgspec.Struct):
-    """What must be known to go on after an interruption."""
+    """What must be known to go on after an interruption; the addresses are those of the files, in their order."""
 
     base: str
     export: Export
     status_url: str
+    addresses: tuple[str, ...] = ()
 
 
 class Fetched(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,10 +171,46 @@ def _known(folder: Path) -> _State | None:
 _Files = dict[str, tuple[File, int]]
 
 
+class _Expired(Exception):
+    """A link ran out."""
+
+
 def _files(
     server: FhirServer, state: _State, manifest: Manifest, folder: Path, tell: Callable[[str], None]
 ) -> tuple[_Files, list[str]]:
-    """Every file, once; after an interruption only those that are missing."""
+    """Every file, once; after an interruption only those that are missing; once again where a link ran out."""
+    _aligned(state, manifest, folder)
+    try:
+        return _in_turn(server, state, manifest, folder, tell, may_expire=True)
+    except _Expired:
+        fresh = waited_for(server, state.status_url, seconds=60, tell=lambda progress: None)
+    _aligned(state, fresh, folder)
+    return _in_turn(server, state, fresh, folder, tell, may_expire=False)
+
+
+def _aligned(state: _State, manifest: Manifest, folder: Path) -> None:
+    """Keep what came under another manifest only where it names the same files in the same order.
+
+    A file is known by its address, for two of one type may change places; what follows a question mark signs the link.
+    """
+    addresses = tuple(urlsplit(file.url)._replace(query="", fragment="").geturl() for file in manifest.files)
+    if addresses == state.addresses:
+        return
+    for path in folder.glob("*.ndjson"):
+        path.unlink()
+    state.addresses = addresses
+    _write(folder / _STATE, msgspec.json.encode(state))
+
+
+def _in_turn(
+    server: FhirServer,
+    state: _State,
+    manifest: Manifest,
+    folder: Path,
+    tell: Callable[[str], None],
+    *,
+    may_expire: bool,
+) -> tuple[_Files, list[str]]:
     fetched: _Files = {}
     refused: list[str] = []
     for number, file in enumerate(manifest.files, 1):
@@ -182,42 +220,24 @@ def _files(
             continue
         tell(f"{number} of {len(manifest.files)}: {file.type}")
         try:
-            fetched[name] = (file, _brought(server, state, manifest, number, folder / name))
+            fetched[name] = (file, _brought(server, file, folder / name))
         except ServerError as error:
+            if may_expire and is_expired(error):
+                raise _Expired from error
             refused.append(f"{name}: {error}")
     return fetched, refused
 
 
-def _brought(server: FhirServer, state: _State, manifest: Manifest, number: int, path: Path) -> int:
-    """How many resources one file holds, once it is here; a link that ran out is renewed by a fresh manifest, once."""
+def _brought(server: FhirServer, file: File, path: Path) -> int:
+    """How many resources one file holds, once it is here; a truncated one is asked for once more."""
     if path.exists():
         return _lines(path)
     try:
-        return _downloaded(server, manifest.files[number - 1], path, manifest)
-    except ServerError as error:
-        if not is_expired(error):
-            raise
-    fresh = waited_for(server, state.status_url, seconds=60, tell=lambda progress: None)
-    if _shape(fresh) != _shape(manifest):
-        raise ServerError(
-            "its link ran out, and the server's fresh manifest names other files", code="manifest-changed"
-        )
-    return _downloaded(server, fresh.files[number - 1], path, fresh)
-
-
-def _shape(manifest: Manifest) -> list[tuple[str, str, int | None]]:
-    """What files there are, in their order: by this alone is a file the same under another link."""
-    return [(each.kind, each.type, each.count) for each in manifest.files]
-
-
-def _downloaded(server: FhirServer, file: File, path: Path, manifest: Manifest) -> int:
-    """One file; a truncated one is asked for once more."""
-    try:
-        return download(server, file, path, with_credentials=manifest.requires_token)
+        return download(server, file, path)
     except ServerError as error:
         if error.code != "count-mismatch":
             raise
-        return download(server, file, path, with_credentials=manifest.requires_token)
+        return download(server, file, path)
 
 
 def _own_manifest(manifest: Manifest, fetched: _Files, state: _State) -> bytes:

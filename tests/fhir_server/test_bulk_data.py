@@ -224,21 +224,71 @@ def test_an_abandoned_export_is_told_to_the_server(tmp_path: Path) -> None:
     assert bulk.is_discarded
 
 
+class _Reordering(dict[str, bytes]):
+    """Files that are listed in the other order from the second time on."""
+
+    turns = 0
+
+    def items(self) -> Any:
+        self.turns += 1
+        return list(super().items())[:: 1 if self.turns == 1 else -1]
+
+
+TWO = {f"Observation.{number}": b'{"resourceType":"Observation","id":"%d"}\n' % number for number in (1, 2)}
+
+
+def contents(folder: Path) -> set[bytes]:
+    return {path.read_bytes() for path in folder.glob("Observation*.ndjson")}
+
+
 def test_a_fresh_manifest_in_another_order_puts_no_file_in_the_place_of_another(tmp_path: Path) -> None:
-    """A6.5: the second time the server lists its files anew, and one would be missing and another doubled"""
+    """A6.5: the first file was here, the link to the second ran out, and the server lists them anew"""
+    with bulk_server(TWO, Habits(expires_once=True, expires="Observation.2")) as bulk:
+        bulk.files = _Reordering(TWO)
+        fetched = fetch(bulk, tmp_path / "export")
+    assert fetched.is_complete
+    assert contents(tmp_path / "export") == set(TWO.values())
 
-    class Reordering(dict[str, bytes]):
-        turns = 0
 
-        def items(self) -> Any:
-            self.turns += 1
-            return list(super().items())[:: 1 if self.turns == 1 else -1]
+def test_an_export_that_is_resumed_under_another_order_is_brought_home_anew(tmp_path: Path) -> None:
+    def killed(line: str) -> None:
+        if line.startswith("2 of 2"):
+            raise KeyboardInterrupt
 
-    with bulk_server(FILES, Habits(expires_once=True)) as bulk:
-        bulk.files = Reordering(FILES)
+    with bulk_server(TWO) as bulk:
+        bulk.files = _Reordering(TWO)
+        with pytest.raises(KeyboardInterrupt):
+            fetch_export(client(bulk), Export(), tmp_path / "export", seconds=20, tell=killed)
+        fetched = fetch(bulk, tmp_path / "export")
+    assert fetched.is_complete
+    assert contents(tmp_path / "export") == set(TWO.values())
+
+
+def test_a_link_that_is_renewed_to_another_server_is_not_followed(tmp_path: Path) -> None:
+    """E7"""
+    with bulk_server(FILES) as foreign, bulk_server(FILES, Habits(expires_once=True)) as bulk:
+        bulk.habits.fresh_origin = foreign.origin
+        fetched = fetch(bulk, tmp_path / "export")
+    assert foreign.requests == []
+    assert len(fetched.refused) == 2
+
+
+def test_each_part_of_a_manifest_speaks_for_its_own_files(tmp_path: Path) -> None:
+    """A6.4: "SHALL NOT" send the token where a part says that its files need none"""
+    with bulk_server(FILES, Habits(parts=True, second_requires_token=False)) as bulk:
+        assert fetch(bulk, tmp_path / "export").is_complete
+    assert authorised(bulk, "/files/") == [True, False]
+
+
+@pytest.mark.parametrize(
+    "content", [b"<html>login</html>\n", b'{"resourceType":"Observation","id":"1"}\n{"resourceType":"Obs'], ids=str
+)
+def test_a_page_or_half_a_line_is_no_file_where_nothing_is_counted(tmp_path: Path, content: bytes) -> None:
+    """E9"""
+    with bulk_server({**FILES, "Observation.1": content}, Habits(counts={"Observation.1": None})) as bulk:
         fetched = fetch(bulk, tmp_path / "export")
     assert not fetched.is_complete
-    assert all("fresh manifest" in each for each in fetched.refused)
+    assert not contents(tmp_path / "export")
 
 
 def test_an_error_in_the_place_of_a_file_is_no_file(tmp_path: Path) -> None:
@@ -271,7 +321,14 @@ def test_a_type_that_is_a_path_names_no_file_outside_the_folder() -> None:
     body = {"transactionTime": "2026-01-01T00:00:00Z", "output": [{"type": "../../x", "url": "https://h/f"}]}
     manifest = manifest_of(json.dumps(body).encode())
     assert manifest.files[0].type == "Mixed"
-    assert not manifest.requires_token
+    assert not manifest.files[0].requires_token
+
+
+@pytest.mark.parametrize("count", ["5", 1.5, True])
+def test_a_count_that_is_no_whole_number_is_told(count: object) -> None:
+    output = [{"type": "Observation", "url": "https://h/f", "count": count}]
+    with pytest.raises(ServerError, match="no whole number"):
+        manifest_of(json.dumps({"transactionTime": "2026-01-01T00:00:00Z", "output": output}).encode())
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"transactionTime":1}', b"<html>", b"[" * 100000])

@@ -23,7 +23,7 @@ class Habits:
     retry_after: str = "0"
     requires_token: bool | None = True
     error_key: str = "error"
-    counts: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int | None] = field(default_factory=dict)
     status_origin: str = ""
     time: str = "2026-06-01T00:00:00Z"
     file_origin: str = ""
@@ -32,6 +32,9 @@ class Habits:
     truncates: bool = False
     damages_gzip: bool = False
     expires_once: bool = False
+    expires: str = ""
+    fresh_origin: str = ""
+    second_requires_token: bool | None = None
     parts: bool = False
     answers_200_with_status_header: bool = False
     content_location: bool = True
@@ -58,7 +61,8 @@ class BulkServer:
 
     def manifest(self) -> dict[str, Any]:
         self.manifests += 1
-        where = self.habits.file_origin or self.origin
+        fresh = self.habits.fresh_origin if self.manifests > 1 else ""
+        where = fresh or self.habits.file_origin or self.origin
         output = [
             {
                 "type": name.partition(".")[0],
@@ -86,7 +90,9 @@ class BulkServer:
         self.habits.parts = False
         whole = self.manifest()
         self.habits.parts = True
-        return {**whole, "output": whole["output"][1:]}
+        needs = self.habits.second_requires_token
+        told = {} if needs is None else {"requiresAccessToken": needs}
+        return {**whole, "output": whole["output"][1:], **told}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -146,7 +152,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _file(self, name: str) -> None:
         bulk, habits = self.bulk, self.bulk.habits
-        if habits.expires_once and f"/files/{bulk.manifests}/" in self.path and bulk.manifests == 1:
+        is_first = f"/files/{bulk.manifests}/" in self.path and bulk.manifests == 1
+        if habits.expires_once and is_first and habits.expires in ("", name):
             self._send(410)
             return
         content = bulk.deleted if name == "deleted" else {**bulk.files, **bulk.errors}.get(name, b"")
