@@ -33,6 +33,7 @@ class ProblemCode(StrEnum):
     FULL_URL_MISMATCH = "full-url-mismatch"
     # the server
     SEARCH_INCOMPLETE = "search-incomplete"
+    SEARCH_NARROWED = "search-narrowed"
     PARAMETER_IGNORED = "parameter-ignored"
     WAY_CHANGED = "way-changed"
     CLOCK_DIFFERS = "clock-differs"

@@ -126,6 +126,7 @@ def summed_up(tally: Tally, seconds: float) -> Told:
         foreign=tally.foreign,
         retracted=tally.retracted,
         reasons=dict(sorted(tally.reasons.items())),
+        noticed=dict(sorted(tally.noticed.items())),
         shortfalls=list(tally.shortfalls),
         not_offered=list(tally.not_offered),
         stopped=tally.stopped,
@@ -142,6 +143,7 @@ def summary(tally: Tally, seconds: float) -> str:
         f"{tally.patients} {'patient' if tally.patients == 1 else 'patients'}: {endings}"
         f"; {tally.undetermined} undetermined; {seconds:.1f} s, {tally.patients / (seconds or 1):.1f}/s",
         _counted("why", dict(tally.reasons)),
+        _counted("noticed", dict(tally.noticed)),
         f"earlier assessments taken back: {tally.retracted}" if tally.retracted else "",
         f"entries that could not be read: {tally.unread}" if tally.unread else "",
         f"entries that came and are somebody else's, left out: {tally.foreign}" if tally.foreign else "",

@@ -147,7 +147,9 @@ class Search:
             added = demanded(self._type, answer, (name for name, _ in self._parameters))
             self._parameters += added
             told = f"with {' and '.join(name for name, _ in added)}" if added else "without strict handling"
-            self._problem(ProblemCode.WAY_CHANGED, f"the server refused the search; it was asked again {told}")
+            # A category need not be there, and may be one of the site's own: such a resource is in no answer then.
+            code = ProblemCode.SEARCH_NARROWED if "category" in dict(added) else ProblemCode.WAY_CHANGED
+            self._problem(code, f"the server refused the search; it was asked again {told}")
             answer = self._ask(ACCEPTED)
         return checked(answer)
 

@@ -181,8 +181,13 @@ class Job:
             return Done(patient=patient, ending=Ending.REFUSED, reason="patient-replaced")
         unread = sum(problem.severity is Severity.ERROR for problem in outcome.problems)
         done = self._concluded(patient, person.resources, fetched, outcome.release)
-        stratum = person.assessment.stratum
-        return msgspec.structs.replace(done, stratum=stratum, unread=unread, foreign=fetched.foreign)
+        return msgspec.structs.replace(
+            done,
+            stratum=person.assessment.stratum,
+            unread=unread,
+            foreign=fetched.foreign,
+            problems=(*fetched.problems, *done.problems),
+        )
 
     def _concluded(self, patient: str, resources: Sequence[Resource], fetched: Fetched, release: Release) -> Done:
         """Write what is new, take back what no longer holds, and send nothing where nothing changed."""

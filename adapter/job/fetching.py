@@ -17,7 +17,7 @@ from adapter.job.answers import Delivered, as_page, bases, delivered, single, un
 from adapter.job.asking import Offers, Question, is_offered, not_asked, questions, said_by
 from adapter.job.batching import at_once, path_of, whole_answer
 from adapter.job.reverse_including import answered, with_context
-from adapter.problems import ProblemCode
+from adapter.problems import Problem, ProblemCode, Severity
 
 # Panels within panels: so many steps are followed; of whom more would be needed, not everything is known.
 _DEPTH = 3
@@ -34,6 +34,7 @@ class Fetched(msgspec.Struct, frozen=True):
         found: Whether the server knows the patient.
         held: The raw bytes of every resource that came and is the patient's, by ``Type/id``.
         foreign: How many entries were left out since they are somebody else's.
+        problems: What was odd about the searches.
     """
 
     sources: tuple[Source, ...] = ()
@@ -41,6 +42,7 @@ class Fetched(msgspec.Struct, frozen=True):
     found: bool = True
     held: Mapping[str, bytes] = {}
     foreign: int = 0
+    problems: tuple[Problem, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -138,6 +140,7 @@ class _Inquiry:
         self._patient = patient
         self._pages: list[tuple[Source, list[Delivered]]] = []
         self._shortfalls: list[str] = []
+        self._problems: list[Problem] = []
 
     @property
     def is_begun(self) -> bool:
@@ -210,7 +213,8 @@ class _Inquiry:
             held |= {each.local: each.raw for each in kept}
             untouched = len(kept) == len(entries) and len(everything) < 2
             sources.append(source if untouched else as_page(source.name, kept))
-        return Fetched(tuple(sources), tuple(dict.fromkeys(self._shortfalls)), True, held, foreign)
+        shortfalls = tuple(dict.fromkeys(self._shortfalls))
+        return Fetched(tuple(sources), shortfalls, True, held, foreign, tuple(self._problems))
 
     @property
     def _entries(self) -> list[Delivered]:
@@ -228,6 +232,7 @@ class _Inquiry:
     def _take(self, name: str, found: Found) -> None:
         if not found.complete:
             self._shortfalls.append(_word(name, ProblemCode.SEARCH_INCOMPLETE))
+        self._problems += [each for each in found.problems if each.severity is not Severity.ERROR]
         self.take(found.pages)
 
     def _belongs(self, entry: Delivered, own: frozenset[str]) -> bool:

@@ -35,6 +35,7 @@ class Tally(msgspec.Struct):
         foreign: How many entries were left out, since they are somebody else's.
         retracted: How many earlier assessments were taken back.
         reasons: How often what went wrong.
+        noticed: Of how many patients what went otherwise than planned at the server.
         failures_in_a_row: How many patients ended last by a failure of the server that time may mend.
         stopped: Whether the run was stopped before its end.
         shortfalls: What of the patients could not be listed.
@@ -48,6 +49,7 @@ class Tally(msgspec.Struct):
     foreign: int = 0
     retracted: int = 0
     reasons: Counter[str] = msgspec.field(default_factory=Counter)
+    noticed: Counter[str] = msgspec.field(default_factory=Counter)
     failures_in_a_row: int = 0
     stopped: bool = False
     shortfalls: tuple[str, ...] = ()
@@ -76,6 +78,7 @@ class Tally(msgspec.Struct):
         self.unread += done.unread
         self.foreign += done.foreign
         self.retracted += len(done.retracted)
+        self.noticed.update({problem.code.value for problem in done.problems})
         self.reasons.update([done.reason] if done.reason else [])
         is_failure = done.ending is Ending.FAILED and done.may_retry
         self.failures_in_a_row = self.failures_in_a_row + 1 if is_failure else 0

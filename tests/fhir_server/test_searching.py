@@ -219,7 +219,7 @@ def test_a_server_that_demands_a_category_is_asked_again_with_it() -> None:
     transport = Scripted(refused(400, "required", text="The category parameter is required"), ok(page()))
     found = search(transport, patient="1")
     assert "category=laboratory" in transport.sent[1].url
-    assert found.problems[0].code is ProblemCode.WAY_CHANGED
+    assert found.problems[0].code is ProblemCode.SEARCH_NARROWED
 
 
 def test_a_server_that_takes_no_strict_search_is_asked_leniently() -> None:

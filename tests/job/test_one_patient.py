@@ -9,6 +9,8 @@ import pytest
 
 from adapter.entrypoints import working
 from adapter.errors import LedgerUnusable
+from adapter.fhir.decoding import encode
+from adapter.fhir_server.messages import Request, Response
 from adapter.job.endings import Done, Ending
 from adapter.job.running import Tally
 from adapter.ledger.entries import State
@@ -50,6 +52,22 @@ def test_what_was_left_out_as_somebody_elses_is_counted_and_told(tmp_path: Path)
     assert tally.foreign == 1
     assert "somebody else's, left out: 1" in working.summary(tally, 1.0)
     assert working.summed_up(tally, 1.0)["foreign"] == 1
+
+
+def test_what_a_server_demanded_is_told_for_it_may_hide_something(tmp_path: Path) -> None:
+    """A1.10: what has no category is not in its answer"""
+    issue = {"severity": "error", "code": "required", "diagnostics": "category is required"}
+    refusal = Response(400, {}, encode({"resourceType": "OperationOutcome", "issue": [issue]}))
+
+    def answers(request: Request, answer: Response) -> Response:
+        asked = f"{request.url} {request.body.decode()}"
+        return refusal if "/Condition?" in asked and "category=" not in asked else answer
+
+    tally = Tally()
+    tally.add(done_on(hospital_with(answers=answers), tmp_path))
+    assert (tally.endings[Ending.WRITTEN], tally.noticed) == (1, {"search-narrowed": 1})
+    assert "noticed: search-narrowed 1" in working.summary(tally, 1.0)
+    assert working.summed_up(tally, 1.0)["noticed"] == {"search-narrowed": 1}
 
 
 def test_nothing_is_sent_where_nothing_changed(tmp_path: Path) -> None:
