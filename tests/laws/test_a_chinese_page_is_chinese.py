@@ -17,8 +17,8 @@ from adapter.mapping_files import load_knowledge
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROOMS = [REPOSITORY / "adapter" / room for room in ("fhir", "recognition", "engines")]
-# What these say is read by the operator or by a server: the check of what we write, and subscriptions.
-FOR_OTHERS = {"structure.py", "validation.py", "notifications.py", "subscriptions.py"}
+# What these say is read by the operator or by a server: the check of what we write, subscriptions, the audit trail.
+FOR_OTHERS = {"audit_event.py", "structure.py", "validation.py", "notifications.py", "subscriptions.py"}
 # Not said but looked for in data, or part of a resource; a source that the page says in its own words.
 NOT_SAID = re.compile(
     r"without |with b|no bmd|including bmd|clinical risk|# per|hip |metal |compression |fractured |vertebral |major |"
