@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from adapter.errors import AdapterError, InboxUnusable
 from adapter.fhir.addresses import literal
-from adapter.fhir.notifications import Notification, is_below, read_notification
+from adapter.fhir.notifications import Happening, Notification, is_below, read_notification
 from adapter.inbox.events import arrivals_of, local
 from adapter.problems import Problem
 from adapter.service.group_commit import GroupCommit
@@ -153,7 +153,14 @@ class Receiver:
         references = [found.subscription, *(event.focus for event in found.events)]
         if not all(is_below(each, self._terms.base) for each in references if each):
             raise Refusal(422, "elsewhere")
-        return found
+        return msgspec.structs.replace(found, events=tuple(map(self._without_others, found.events)))
+
+    def _without_others(self, event: Happening) -> Happening:
+        """The event without what it names beside its focus on another server: nobody there is our patient."""
+        if all(is_below(each, self._terms.base) for each in event.context):
+            return event
+        context = tuple(each for each in event.context if is_below(each, self._terms.base))
+        return msgspec.structs.replace(event, context=context)
 
     async def _store(self, notification: Notification) -> None:
         subscription = local(notification.subscription)

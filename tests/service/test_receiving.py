@@ -161,6 +161,17 @@ def test_where_the_operator_names_the_subscriptions_no_other_is_heard(tmp_path: 
     assert desk.asked == []
 
 
+def test_a_patient_of_another_server_is_no_hint(desk: Desk, fixture: Any) -> None:
+    """A5.12: of the same id there may be another person here"""
+    body = fixture("r4-id-only")
+    foreign = body.replace(f"{BASE}/Patient/".encode(), b"https://elsewhere.example/r4/Patient/")
+    assert foreign != body
+    assert desk.tell(body=body).status_code == 200
+    assert desk.tell(body=foreign.replace(b"2026", b"2027")).status_code == 200
+    kept = desk.ward.inbox.after(0, most=10)
+    assert [(each.focus, each.hint) for each in kept] == [("Observation/ctx", "Patient/one"), ("Observation/ctx", "")]
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
