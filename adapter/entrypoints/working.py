@@ -58,7 +58,7 @@ def audit_of(settings: Settings, server: FhirServer, *, may_send: bool = True) -
         server: Whose records they are.
         may_send: Whether the server may be written to; a dry run reads, so its file is written all the same.
     """
-    path = settings.audit_file or settings.ledger.parent / "audit.ndjson"
+    path = settings.audit_file or settings.ledger.with_suffix(".audit.ndjson")
     return Audit(
         server,
         clock=lambda: datetime.now(UTC),

@@ -64,7 +64,7 @@ class Settings(BaseModel):
         "file", description="Where to record, as AuditEvents, whose record was read and what was written."
     )
     audit_file: _Path | None = Field(
-        None, description="The file of these events; default: audit.ndjson beside the ledger."
+        None, description="The file of these events; default: ledger.audit.ndjson beside the ledger."
     )
     # asking
     page_size: Annotated[int, Field(ge=1, le=10_000)] = Field(200, description="How many resources to ask for a page.")

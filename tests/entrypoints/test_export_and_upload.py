@@ -55,7 +55,7 @@ def test_an_export_is_assessed_and_written_back_once(server: Sekmet, tmp_path: P
     assert only["subject"]["reference"].endswith("Patient/p-01")
     # The job comes to the same assessment, and finds it there.
     assert endings(called("run", *there, "--all", *AS_OF)) == ["unchanged"]
-    events = [json.loads(line) for line in ledger.with_name("audit.ndjson").read_text().splitlines()]
+    events = [json.loads(line) for line in ledger.with_name("ledger.audit.ndjson").read_text().splitlines()]
     assert [each["subtype"][0]["code"] for each in events] == ["operation", "create", "search"]
 
 
