@@ -128,7 +128,9 @@ class Reduction(msgspec.Struct, frozen=True):
         return entry_of(item, at)
 
     def _at(self, place: Place) -> str:
-        return f"{self.names[place.chunk]}:{self.first_lines[place.chunk] + place.line}"
+        name, line = self.names[place.chunk], self.first_lines[place.chunk] + place.line
+        # What concerns a whole file comes before its first line.
+        return f"{name}:{line}" if line else name
 
     def _units(
         self, reading: Reading, reduced: Reduced

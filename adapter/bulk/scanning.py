@@ -18,7 +18,7 @@ from adapter.bulk.routing import Owner, followed, own_names, owner_named, owner_
 from adapter.bulk.shapes import NONE_OF_OURS, Shapes
 from adapter.bulk.spilling import SpillWriter
 from adapter.errors import ExportUnsound, InputUnreadable
-from adapter.fhir.addresses import service_bases
+from adapter.fhir.addresses import bases_named, service_bases
 from adapter.fhir.contained_results import contains_results
 from adapter.fhir.decoding import encode
 from adapter.fhir.detection import STATEMENTS, releases_of, stated_release
@@ -38,6 +38,8 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # So few lines that what was read of the first is still at hand when the last one is.
 _TOGETHER = 64
 _HOMES_KEPT = 16_384
+# Far more than meet in any export; whoever makes up addresses shall not fill the memory.
+_MOST_BASES = 1024
 # Nearly every subject looks so, and then is its owner's name.
 _USUAL_SUBJECT = re.compile(r"Patient/[A-Za-z0-9.-]+")
 # About what a line takes in memory, once it is read.
@@ -54,7 +56,7 @@ class Scanned(msgspec.Struct):
         lines, entries: How many lines are not blank, and how many lines there are at all, for the numbers of the next.
         ends: Checksums of the first and the last line: with the counts they tell a copy of a file.
         fits, declared: What tells the release; see detection.
-        bases: The service bases spoken of; two are as good as many.
+        bases: The service bases spoken of.
         links: Patients that others replace, with those.
         unplaced: How many entries name their patient in a way that only the Patients can resolve.
         findings: Why the file cannot be read to its end.
@@ -204,8 +206,8 @@ class _Scanner:
         else:
             named = owner_named(reference)
             owner, is_patient = named.name, named.type == "Patient" and not named.wanted
-        if is_patient and reference.startswith("http") and len(self.found.bases) < 2:
-            self.found.bases.add(reference[: -len(owner) - 1])
+        if is_patient and reference.startswith("http") and len(self.found.bases) < _MOST_BASES:
+            self.found.bases |= bases_named((reference,))
         share = share_of(owner)
         part, slots = self._layout.of_share(share), self._spill.slots
         if len(self._homes) >= _HOMES_KEPT:
@@ -252,7 +254,8 @@ class _Scanner:
     def _learn(self, entry: Entry) -> None:
         """Note what concerns everybody."""
         found = self.found
-        if len(found.bases) < 2 and (entry.plain is None or entry.plain.subject.startswith("http")):
+        speaks_of_one = entry.plain is None or entry.full_url or entry.plain.subject.startswith("http")
+        if speaks_of_one and len(found.bases) < _MOST_BASES:
             found.bases |= service_bases((entry,))
         if entry.plain is not None:
             return

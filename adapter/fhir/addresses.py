@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -68,10 +68,14 @@ def bases_of(entries: Sequence[Entry], addresses: Sequence[Literal | None]) -> s
     """The same, where the address of each entry is at hand."""
     subjects = {entry.plain.subject for entry in entries if entry.plain is not None}
     others = {person for entry in entries if entry.plain is None for person in entry.people}
-    people = [person for person in subjects | others if person.startswith("http")]
-    named = {found.base for person in people if (found := literal(person)) is not None}
+    named = bases_named([person for person in subjects | others if person.startswith("http")])
     own = {found.base for entry, found in zip(entries, addresses, strict=True) if found is not None and entry.full_url}
     return (named | own) - {""}
+
+
+def bases_named(references: Iterable[str]) -> set[str]:
+    """The service bases that some references begin with."""
+    return {found.base for reference in references if (found := literal(reference)) is not None}
 
 
 def address_of(entry: Entry) -> Literal | None:

@@ -13,7 +13,7 @@ from adapter.bulk.layout import Layout
 from adapter.bulk.running import convert_export
 from tests.bulk.building import SMALL, Silence, converted, laid_out, said_by_bulk, said_by_files
 from tests.bulk.populations import hospital
-from tests.fhir.building import ndjson, observation, patient, quantity, resource
+from tests.fhir.building import bundle, ndjson, observation, patient, quantity, resource
 from tests.recognition.building import knowledge
 
 _TINY = msgspec.structs.replace(SMALL, memory=512 * 1024)
@@ -138,3 +138,34 @@ def test_results_of_a_patient_whom_several_replaced_are_refused_alike(tmp_path: 
     said = said_by_bulk(tmp_path / "out", finished)
     assert said == said_by_files(folder)
     assert said.set_aside["subject-ambiguous"] == 12
+
+
+def test_references_with_an_address_and_a_version_mean_the_same_patient_alike(tmp_path: Path) -> None:
+    """A4.2"""
+    subjects = [f"https://a.example/r4/Patient/p1{version}" for version in ("", "/_history/3", "/_history/41")]
+    results = [observation(f"o{number}", subject={"reference": each}) for number, each in enumerate(subjects)]
+    folder = laid_out(tmp_path / "in", {"a.ndjson": ndjson(patient("p1"), *results)})
+
+    finished = converted(folder, tmp_path / "out")
+
+    said = said_by_bulk(tmp_path / "out", finished)
+    assert said == said_by_files(folder)
+    assert said.patients == 1
+
+
+def test_what_one_of_several_servers_deleted_is_not_taken_for_what_another_has(tmp_path: Path) -> None:
+    """E24"""
+    servers = [f"https://{each}.example/r4" for each in range(4)]
+    bundles = [bundle(observation("o", subject={"reference": f"Patient/{n}"}), base=servers[n % 4]) for n in range(40)]
+    gone = {"method": "DELETE", "url": f"{servers[3]}/Observation/kept"}
+    changes = {"resourceType": "Bundle", "type": "transaction", "entry": [{"request": gone}]}
+    kept = observation("kept", subject={"reference": "Patient/kept"})
+    folder = laid_out(
+        tmp_path / "in", {"a.ndjson": ndjson(*bundles), "b.ndjson": ndjson(patient("kept"), kept, changes)}
+    )
+
+    finished = converted(folder, tmp_path / "out")
+
+    said = said_by_bulk(tmp_path / "out", finished)
+    assert said == said_by_files(folder)
+    assert any(b"Observation/kept" in line for line in said.lines)

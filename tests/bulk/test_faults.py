@@ -184,6 +184,7 @@ def test_a_page_in_the_place_of_data_is_told(tmp_path: Path) -> None:
     assert convert(folder, "--out", tmp_path / "out").exit_code == 1
     (told,) = [each for each in problems(tmp_path / "out") if each["issue"][0]["code"] == "structure"]
     assert "HTML page" in told["issue"][0]["details"]["text"]
+    assert told["issue"][0]["diagnostics"] == "a.ndjson"
 
 
 def test_an_endless_line_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
