@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import NoReturn
@@ -15,6 +15,7 @@ import msgspec
 
 from adapter.errors import ExportUnsound, InputUnreadable
 from adapter.fhir.decoding import decode
+from adapter.folders import walked
 
 MANIFEST = "manifest.json"
 PACKED = (".gz", ".zst")
@@ -25,6 +26,10 @@ _LISTS = ("output", "deleted", "error", "outcome")
 _CHANGES = (
     f"{MANIFEST}: holds only what changed since a moment (_since), not what is known of a patient; put the folder "
     "beside that of the export it follows, and convert the folder that holds both"
+)
+_PAGED = (
+    "goes on at another address (link next), and the files that are named there may be missing; fetch them all, name "
+    "them in this manifest and take that link out"
 )
 _LARGEST_MANIFEST = 64 * 1024 * 1024
 
@@ -57,7 +62,10 @@ class ExportFile(msgspec.Struct, frozen=True):
 
 
 class Export(msgspec.Struct, frozen=True):
-    """All files of an export, in the order of their names, and those in the folder that its manifest does not name."""
+    """All files of an export, in the order of their names, and those in the folder that are not read.
+
+    Those are no NDJSON by their names, or the manifest does not name them.
+    """
 
     files: tuple[ExportFile, ...]
     unlisted: tuple[str, ...] = ()
@@ -67,7 +75,7 @@ def is_export(path: Path) -> bool:
     """Whether this is a folder of NDJSON with nothing else to read, or a manifest."""
     if path.is_file():
         return path.suffix == ".json" and path.stat().st_size < _LARGEST_MANIFEST and _is_manifest(path)
-    return path.is_dir() and not _other_json(path) and (is_listed(path) or next(_ndjson_in(path), None) is not None)
+    return path.is_dir() and not _other_json(path) and (is_listed(path) or any(map(_is_ndjson, _files_below(path))))
 
 
 def is_listed(folder: Path) -> bool:
@@ -84,24 +92,33 @@ def export_at(path: Path) -> Export:
     """
     folder = path if path.is_dir() else path.parent
     manifest = path if path.is_file() else path / MANIFEST
-    there = sorted(_ndjson_in(folder))
+    there = sorted(_files_below(folder))
     if not (path.is_file() or is_listed(folder)):
-        return Export(tuple(_files(dict.fromkeys(there))))
+        files = dict.fromkeys(filter(_is_ndjson, there))
+        return Export(tuple(_files(files)), _unread(folder, there, files))
     read = _read(manifest)
     promised, findings = _promised(folder, read)
     if "_since" in parse_qs(urlsplit(str(read.get("request", ""))).query):
         findings.append(_CHANGES)
     if findings:
         raise ExportUnsound(findings)
-    unlisted = tuple(str(each.relative_to(folder)) for each in there if each not in promised)
-    return Export(tuple(_files(promised)), unlisted)
+    return Export(tuple(_files(promised)), _unread(folder, there, promised))
 
 
-def _ndjson_in(folder: Path) -> Iterator[Path]:
-    """Every NDJSON file below the folder; hidden folders are a run's own."""
-    for root, folders, names in os.walk(folder, onerror=_refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(root, name) for name in names if name.lower().endswith(NDJSON) and not name.startswith("."))
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Every file below the folder, also behind links; what is hidden is a run's own."""
+    for root, _, names in walked(folder, _refuse):
+        if not any(part.startswith(".") for part in Path(root).relative_to(folder).parts):
+            yield from (Path(root, name) for name in names if not name.startswith("."))
+
+
+def _is_ndjson(path: Path) -> bool:
+    return path.name.lower().endswith(NDJSON)
+
+
+def _unread(folder: Path, there: Iterable[Path], read: Container[Path]) -> tuple[str, ...]:
+    others = (path for path in there if path not in read and path.name != MANIFEST)
+    return tuple(str(path.relative_to(folder)) for path in others)
 
 
 def _refuse(error: OSError) -> NoReturn:
@@ -110,7 +127,7 @@ def _refuse(error: OSError) -> NoReturn:
 
 
 def _other_json(folder: Path) -> bool:
-    others = (path for path in folder.rglob("*") if path.name.lower().endswith((".json", ".json.gz")))
+    others = (path for path in _files_below(folder) if path.name.lower().endswith((".json", ".json.gz")))
     return any(path.name != MANIFEST or not _is_manifest(path) for path in others)
 
 
@@ -129,8 +146,9 @@ def _read(path: Path) -> Mapping[str, object]:
 def _promised(folder: Path, manifest: Mapping[str, object]) -> tuple[dict[Path, int | None], list[str]]:
     """Each file that the manifest names, with the count it promises; and what is wrong with the list."""
     promised: dict[Path, int | None] = {}
-    findings = []
-    for item in (item for name in _LISTS for item in _items(manifest.get(name))):
+    items = [item for name in _LISTS for item in _items(manifest, name)]
+    findings = [f"{MANIFEST}: {fault}" for fault in _faults(manifest, items)]
+    for item in (item for item in items if isinstance(item, dict)):
         name = _file_name(item)
         path = _there(folder, name)
         if path is None:
@@ -143,8 +161,23 @@ def _promised(folder: Path, manifest: Mapping[str, object]) -> tuple[dict[Path, 
     return promised, findings
 
 
-def _items(value: object) -> Iterator[Mapping[str, object]]:
-    yield from (item for item in value if isinstance(item, dict)) if isinstance(value, list) else ()
+def _faults(manifest: Mapping[str, object], items: Iterable[object]) -> Iterator[str]:
+    """Why it cannot be relied on that the manifest names all that belongs to the export."""
+    for name in _LISTS:
+        if not isinstance(manifest.get(name, []), list):
+            yield f"{name} is no list of files"
+    for item in items:
+        if not isinstance(item, dict):
+            yield "a file is named by something else than an object"
+        elif type(item.get("count", 0)) is not int:
+            yield f"{_file_name(item)}: the count is no whole number"
+    if any(isinstance(link, dict) and link.get("relation") == "next" for link in _items(manifest, "link")):
+        yield _PAGED
+
+
+def _items(manifest: Mapping[str, object], name: str) -> list[object]:
+    items = manifest.get(name)
+    return items if isinstance(items, list) else []
 
 
 def _file_name(item: Mapping[str, object]) -> str:

@@ -21,7 +21,7 @@ class Summary(msgspec.Struct, kw_only=True):
 
     Attributes:
         refused: What was not written, since the validation found fault with it.
-        unlisted: Files in the folder that the manifest does not name; they were not read.
+        unlisted: Files in the folder that were not read: no NDJSON by their names, or not named by the manifest.
         told_errors: How many errors the server reports about its own export.
     """
 

@@ -190,7 +190,7 @@ def closing(finished: Finished, target: Path) -> str:
         *(f"refused to write: {line}" for line in summary.refused[:20]),
     ]
     if summary.unlisted:
-        lines.append(f"not read, since the manifest does not name them: {', '.join(summary.unlisted[:10])}")
+        lines.append(f"not read, for they are no NDJSON by name, or not in the manifest: {_some(summary.unlisted)}")
     if summary.validated:
         lines.append(f"validated: {summary.validated} patients, which took {finished.seconds:.1f} s of work")
     return "\n".join(line for line in lines if line)
@@ -230,6 +230,12 @@ def _share(text: str | None) -> int:
 
 def _counted(title: str, reasons: dict[str, int]) -> str:
     return f"{title}: " + ", ".join(f"{reason} {count}" for reason, count in reasons.items()) if reasons else ""
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first ten, and how many more there are; the summary has them all."""
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return f"{', '.join(names[:10])}{more}"
 
 
 def _mb(size: int) -> int:

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from adapter.errors import InputUnreadable, SettingsInvalid
 from adapter.fhir.reading import Source
+from adapter.folders import walked
 
 STANDARD_INPUT = "-"
 _SUFFIXES = (".json", ".ndjson", ".jsonl", ".json.gz", ".ndjson.gz", ".jsonl.gz")
@@ -85,7 +86,7 @@ def _refuse(error: OSError) -> NoReturn:
 
 
 def _in_folder(folder: Path) -> list[str]:
-    paths = (os.path.join(root, name) for root, _, names in os.walk(folder, onerror=_refuse) for name in names)
+    paths = (os.path.join(root, name) for root, _, names in walked(folder, _refuse) for name in names)
     # A link that leads nowhere is taken too, so that reading it says so.
     names = sorted(
         path for path in paths if path.lower().endswith(_SUFFIXES) and (os.path.isfile(path) or os.path.islink(path))

@@ -137,6 +137,47 @@ def test_no_name_in_a_manifest_leads_out_of_the_folder(name: str, tmp_path: Path
     assert "is not in the folder" in findings(folder, tmp_path / "out")
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"output": {}}, "output is no list of files"),
+        ({"output": None}, "output is no list of files"),
+        ({"deleted": "a.ndjson"}, "deleted is no list of files"),
+        ({"output": ["a.ndjson"]}, "named by something else than an object"),
+        ({"output": [{"url": "http://h/a.ndjson", "count": "2"}]}, "a.ndjson: the count is no whole number"),
+        ({"output": [{"url": "http://h/a.ndjson", "count": 2.5}]}, "a.ndjson: the count is no whole number"),
+        ({"link": [{"relation": "next", "url": "http://h/more"}]}, "goes on at another address"),
+    ],
+)
+def test_a_manifest_that_may_not_name_all_is_refused(wrong: dict[str, object], told: str, tmp_path: Path) -> None:
+    listed = json.loads(manifest("a.ndjson")) | wrong
+    folder = laid_out(tmp_path / "in", {"a.ndjson": _LINES, "manifest.json": json.dumps(listed).encode()})
+
+    assert told in findings(folder, tmp_path / "out")
+
+
+def test_files_that_are_not_read_are_named(tmp_path: Path) -> None:
+    others = {f"Observation.ndjson.{number}": _LINES for number in range(11)}
+    folder = laid_out(tmp_path / "in", {"a.ndjson": _LINES, "below/b.ndjson.bz2": b"", **others})
+
+    result = convert(folder, "--out", tmp_path / "out")
+
+    assert "in the manifest: Observation.ndjson.0, " in result.stderr
+    assert " and 2 more\n" in result.stderr
+    assert "below/b.ndjson.bz2" in json.loads((tmp_path / "out" / "summary.json").read_bytes())["unlisted"]
+
+
+def test_folders_behind_links_are_read_once(tmp_path: Path) -> None:
+    laid_out(tmp_path / "elsewhere", {"a.ndjson": _LINES})
+    folder = laid_out(tmp_path / "in", {"here/readme.txt": b""})
+    for link, target in (("here/on", "elsewhere"), ("here/again", "elsewhere"), ("here/round", "in")):
+        (folder / link).symlink_to(tmp_path / target)
+
+    converted(folder, tmp_path / "out")
+
+    assert len(written(tmp_path / "out", "RiskAssessment")) == 1
+
+
 def test_an_error_that_the_server_reports_is_told_by_the_exit_code(tmp_path: Path) -> None:
     """E8"""
     outcome = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "exception"}]}
@@ -149,7 +190,7 @@ def test_an_error_that_the_server_reports_is_told_by_the_exit_code(tmp_path: Pat
     result = convert(folder, "--out", tmp_path / "out")
 
     assert result.exit_code == 3
-    assert "not read, since the manifest does not name them: more.ndjson" in result.stderr
+    assert "not in the manifest: more.ndjson\n" in result.stderr
     assert len(written(tmp_path / "out", "RiskAssessment")) == 1
     assert any(
         "the server reports error" in problem["issue"][0]["details"]["text"] for problem in problems(tmp_path / "out")

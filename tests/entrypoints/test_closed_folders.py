@@ -44,6 +44,18 @@ def test_an_export_with_a_folder_that_may_not_be_looked_into_is_not_converted(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_behind_a_link_is_looked_into_once(tmp_path: Path) -> None:
+    saved(tmp_path / "elsewhere" / "patient.json", LOW)
+    for link, target in (("on", "elsewhere"), ("again", "elsewhere"), ("round", "in")):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "in" / link).symlink_to(tmp_path / target)
+
+    result = run("convert", tmp_path / "in", *AS_OF)
+
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr.startswith("1 patient: 1 assessed")
+
+
 def close(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Answer for this folder as the system does to those who may not look; tests may run as root, who always may."""
 
