@@ -9,11 +9,14 @@ from typing import BinaryIO, Protocol
 import msgspec
 
 from adapter.bulk.export import ExportFile, Packing
-from adapter.errors import ExportUnsound, SettingsInvalid
+from adapter.errors import ExportUnsound, InputUnreadable, SettingsInvalid
+from adapter.fhir.entries import refuse_strangers
 
 # The longest line that is read; a resource with an attachment has some megabytes.
 LONGEST_LINE = 64 * 1024 * 1024
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BLOCK = 1024 * 1024
+_HEAD = 1024
 # Little is unpacked at once, for one block of zstd may grow thirtythousandfold.
 _PACKED_BLOCK = 16 * 1024
 # NDJSON of hospitals shrinks to a tenth or a thirtieth. What grows beyond this was made to fill a disk.
@@ -37,15 +40,16 @@ class TooLong(msgspec.Struct, frozen=True):
 
 
 def ranges(files: Sequence[ExportFile], size: int) -> Iterator[Range]:
-    """Divide the files into ranges of about this size, each of whole lines."""
+    """Divide the files into ranges of about this size, each of whole lines; a page is one: nothing of it is read."""
     for number, file in enumerate(files):
         if file.packing is not Packing.NONE:
             yield Range(number, 0, file.size)
             continue
         start = 0
         with open(file.path, "rb") as opened:
+            most = file.size if _is_stranger(opened.read(_HEAD)) else size
             while start < file.size:
-                stop = _line_end(opened, start + size) if start + size < file.size else file.size
+                stop = _line_end(opened, start + most) if start + most < file.size else file.size
                 yield Range(number, start, stop)
                 start = stop
 
@@ -67,10 +71,19 @@ def lines_of(file: ExportFile, part: Range, tell: Callable[[int], None]) -> Iter
         yield from _lines(raw if file.packing is Packing.NONE else _unpacked(raw, file))
 
 
+def _is_stranger(head: bytes) -> bool:
+    try:
+        refuse_strangers(head.removeprefix(BYTE_ORDER_MARK), "")
+    except InputUnreadable:
+        return True
+    return False
+
+
 def _line_end(opened: BinaryIO, position: int) -> int:
-    """Where the line ends that the byte before this position belongs to."""
+    """Where the line ends that the byte before this position belongs to; never more than a block of it is held."""
     opened.seek(position - 1)
-    opened.readline()
+    while (piece := opened.readline(_BLOCK)) and not piece.endswith(b"\n"):
+        continue
     return opened.tell()
 
 

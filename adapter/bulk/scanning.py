@@ -13,7 +13,7 @@ import msgspec
 from adapter.bulk.export import ExportFile
 from adapter.bulk.frames import Frame, Idle, Place, Row, key_of
 from adapter.bulk.layout import SHARE_BITS, Layout, Stream, hashed, named_row, share_of
-from adapter.bulk.lines import LONGEST_LINE, Range, TooLong, lines_of
+from adapter.bulk.lines import BYTE_ORDER_MARK, LONGEST_LINE, Range, TooLong, lines_of
 from adapter.bulk.routing import Owner, followed, own_names, owner_named, owner_of, replaced_by
 from adapter.bulk.shapes import NONE_OF_OURS, Shapes
 from adapter.bulk.spilling import SpillWriter
@@ -34,7 +34,6 @@ from adapter.knowledge.model import Knowledge
 from adapter.problems import Problem, ProblemCode
 from adapter.recognition.markers import meaning_of
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # So few lines that what was read of the first is still at hand when the last one is.
 _TOGETHER = 64
 _HOMES_KEPT = 16_384
@@ -112,7 +111,7 @@ def _scan_lines(scanner: _Scanner, batches: Iterable[Sequence[bytes | TooLong]],
     for number, batch in enumerate(batches):
         lines = [line.strip() if isinstance(line, bytes) else line for line in batch]
         if is_start and number == 0 and isinstance(lines[0], bytes):
-            lines[0] = lines[0].removeprefix(_BYTE_ORDER_MARK)
+            lines[0] = lines[0].removeprefix(BYTE_ORDER_MARK)
             if scanner.is_markup(lines[0]):
                 return
         for begin in range(0, len(lines), _TOGETHER):

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from adapter.bulk import shapes
+from adapter.bulk import running, shapes
 from adapter.bulk.export import export_at
 from adapter.bulk.layout import Layout
 from adapter.bulk.running import convert_export
@@ -33,6 +33,16 @@ class Listening(Silence):
 @pytest.mark.parametrize("seed", range(12))
 def test_a_generated_hospital_is_assessed_alike(seed: int, tmp_path: Path) -> None:
     folder = laid_out(tmp_path / "in", hospital(seed))
+
+    finished = converted(folder, tmp_path / "out")
+
+    assert said_by_bulk(tmp_path / "out", finished) == said_by_files(folder)
+
+
+@pytest.mark.parametrize("size", [300, 5000])
+def test_ranges_of_any_size_are_assessed_alike(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "RANGE", size)
+    folder = laid_out(tmp_path / "in", hospital(6))
 
     finished = converted(folder, tmp_path / "out")
 

@@ -6,12 +6,14 @@ import errno
 import gzip
 import json
 import os
+import tracemalloc
 from pathlib import Path
 
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+from adapter.bulk.export import export_at
 from adapter.entrypoints.cli import main
 from adapter.errors import OutputRefused
 from tests.bulk.building import SMALL, converted, laid_out, ndjson, problems, written
@@ -226,6 +228,34 @@ def test_a_page_in_the_place_of_data_is_told(tmp_path: Path) -> None:
     (told,) = [each for each in problems(tmp_path / "out") if each["issue"][0]["code"] == "structure"]
     assert "HTML page" in told["issue"][0]["details"]["text"]
     assert told["issue"][0]["diagnostics"] == "a.ndjson"
+
+
+def test_nothing_is_read_of_a_page_however_long_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from adapter.bulk import running
+
+    monkeypatch.setattr(running, "RANGE", 10)
+    page = b"<!doctype html>\n" + _LINES
+    folder = laid_out(tmp_path / "in", {"a.ndjson": page, "b.ndjson": ndjson([])})
+
+    finished = converted(folder, tmp_path / "out")
+
+    assert (finished.summary.problems["json-invalid"], finished.summary.resources) == (1, 0)
+
+
+def test_where_an_endless_line_ends_is_found_without_holding_it(tmp_path: Path) -> None:
+    """E12"""
+    from adapter.bulk.lines import ranges
+
+    (tmp_path / "a.ndjson").write_bytes(_LINES)
+    os.truncate(tmp_path / "a.ndjson", 200_000_000)
+    files = export_at(tmp_path).files
+    tracemalloc.start()
+
+    found = list(ranges(files, 1_000_000))
+
+    assert [each.stop for each in found] == [200_000_000]
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
 
 
 def test_an_endless_line_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
