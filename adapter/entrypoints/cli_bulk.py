@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from adapter.settings.model import Settings
 
 _LAST = "last"
+# What is missing would read as if the patients did not have it.
+_NOT_WHOLE = (
+    "nothing was uploaded, for the server reports that its export is not whole: read {work}/assessed/problems.ndjson; "
+    "then export anew with another --work, or, if what is missing does not matter, osteo-fhir upload {work}/assessed"
+)
 EXPORTING = (
     click.option("--group", default="", metavar="ID", help="Only the members of this Group; default: all patients."),
     click.option(
@@ -98,7 +103,7 @@ def bulk(work: Path, as_of: str | None, memory: str, keep: bool, dry_run: bool, 
       osteo-fhir bulk --server https://fhir.example.org/r4 --work round/ --dry-run
       osteo-fhir bulk --config site.toml --group osteo-clinic --work round/
     """
-    from adapter.entrypoints.rounds import is_assessed, removed
+    from adapter.entrypoints.rounds import is_assessed, is_partial, removed
     from adapter.entrypoints.working import audit_of
 
     with door():
@@ -113,13 +118,15 @@ def bulk(work: Path, as_of: str | None, memory: str, keep: bool, dry_run: bool, 
         if not is_assessed(assessed):
             chosen = {**_chosen(settings, as_of, assessed), "memory": memory}
             convert_export_into(str(exported), str(assessed), chosen, force=False, dry_run=False)
+        if not fetched.is_complete or is_partial(assessed):
+            click.echo(_NOT_WHOLE.format(work=work), err=True)
+            sys.exit(EXIT_MISSING)
         tally = uploaded(assessed, settings, dry_run=dry_run)
-        is_whole = fetched.is_complete and not tally.is_incomplete
-        if is_whole and not dry_run:
+        if not tally.is_incomplete and not dry_run:
             _remember(server, ledger, options["group"], fetched)
             if not keep:
                 removed(work)
-    sys.exit(exit_code(tally) if fetched.is_complete else EXIT_MISSING)
+    sys.exit(exit_code(tally))
 
 
 def _chosen(settings: Settings, as_of: str | None, assessed: Path) -> dict[str, Any]:
@@ -224,7 +231,9 @@ def _summary(fetched: Fetched, out: Path, since: str) -> None:
     click.echo(f"{out}: {counts}; as of {fetched.transaction_time}", err=True)
     for each in (*fetched.refused, *(f"the server reports {told}" for told in fetched.server_errors)):
         click.echo(f"missing: {each}", err=True)
-    if since:
+    if fetched.refused:
+        click.echo("what came is not the whole export and is not converted: export anew into another folder", err=True)
+    elif since:
         click.echo("this is only what changed: put it beside the export it follows, and convert both as one", err=True)
     else:
         click.echo(f"next: osteo-fhir convert {out} --out assessed/", err=True)

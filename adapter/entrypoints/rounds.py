@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,12 @@ from pathlib import Path
 def is_assessed(folder: Path) -> bool:
     """Whether the conversion into this folder was finished: its summary is written last."""
     return (folder / "summary.json").exists()
+
+
+def is_partial(folder: Path) -> bool:
+    """Whether the server said, in what was converted, that something is missing."""
+    summary = json.loads((folder / "summary.json").read_bytes())
+    return bool(summary["told_errors"])
 
 
 def removed(folder: Path) -> None:

@@ -241,11 +241,16 @@ def _brought(server: FhirServer, file: File, path: Path) -> int:
 
 
 def _own_manifest(manifest: Manifest, fetched: _Files, state: _State) -> bytes:
-    """The manifest of what lies in the folder: the server's, with local names; its request tells if it is all."""
+    """The server's manifest, with local names; its request tells if it is all.
+
+    A file that did not come stands in it too: so nobody takes what lies in the folder for the whole export.
+    """
     since = f"?_since={state.export.since}" if state.export.since else ""
     lists: dict[str, list[dict[str, object]]] = {"output": [], "deleted": [], "error": []}
-    for name, (file, count) in fetched.items():
-        lists[file.kind].append({"type": file.type, "url": name, "count": count})
+    for number, file in enumerate(manifest.files, 1):
+        name = local_name(file, number)
+        count = {"count": fetched[name][1]} if name in fetched else {}
+        lists[file.kind].append({"type": file.type, "url": name, **count})
     content = {
         "transactionTime": manifest.transaction_time,
         "request": f"{state.base}/{state.export.path}{since}",

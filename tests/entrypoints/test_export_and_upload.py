@@ -80,8 +80,44 @@ def test_what_could_not_be_had_is_named_and_moves_no_watermark(tmp_path: Path, l
         later = called(*options, "--since", "last", "--out", tmp_path / "later")
         asked = [json.loads(body) for method, path, _, body in bulk.requests if path.endswith("$export")]
     assert (short.exit_code, later.exit_code) == (3, 0)
+    converted = called("convert", tmp_path / "short", "--out", tmp_path / "assessed", *AS_OF)
+    assert (converted.exit_code, list(tmp_path.glob("assessed/*"))) == (3, [])
+    assert "Patient.0001.ndjson: is named in the manifest, but is not in the folder" in converted.stderr
     assert "missing: Patient.0001.ndjson" in short.stderr
     assert not [each for each in asked[1]["parameter"] if each["name"] == "_since"]
+
+
+_ERROR = b'{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"exception"}]}\n'
+
+
+@pytest.mark.parametrize(
+    ("more", "errors", "habits"),
+    [
+        ({}, {"error.1": _ERROR}, Habits()),
+        ({"OperationOutcome.1": _ERROR}, {}, Habits()),
+        ({"Condition.1": b'{"resourceType":"Condition"}\n'}, {}, Habits(counts={"Condition.1": 2})),
+    ],
+    ids=["an error in the manifest", "an error among the data", "a file cut short"],
+)
+def test_of_an_export_that_is_not_whole_nothing_is_written_back(
+    more: dict[str, bytes],
+    errors: dict[str, bytes],
+    habits: Habits,
+    tmp_path: Path,
+    ledger: Path,
+    repository: Path,
+) -> None:
+    """A6.7, E9: what is missing would read as if the patient did not have it"""
+    journey = json.loads((repository / "fixtures/journeys/moderate-raised-turnover/input.json").read_bytes())
+    lines = b"".join(json.dumps(entry["resource"]).encode() + b"\n" for entry in journey["entry"])
+    with bulk_server({"Patient.1": lines, **more}, habits, errors=errors) as bulk:
+        round_ = ("bulk", "--server", bulk.base, "--type", "Patient", "--work", tmp_path / "round", *AS_OF)
+        first = called(*round_)
+        last, _, _, _ = bulk.requests[-1]
+        again = called(*round_)
+    assert (first.exit_code, again.exit_code) == (3, 3)
+    assert last == "DELETE", "once the export is discarded, the server is left alone"
+    assert all(endings(each) == [] for each in (first, again))
 
 
 def test_a_time_that_cannot_be_the_servers_clock_is_no_watermark(tmp_path: Path, ledger: Path) -> None:
