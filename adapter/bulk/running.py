@@ -194,8 +194,7 @@ class _Run:
             assemble(shard, self.workplace.path(shard.path.name))
         devices = {id_: line for each in reduced for id_, line in each.devices.items()}
         facts = {"release": release, "as_of": self._settings.as_of, "knowledge": self._knowledge.fingerprint}
-        notices = [notice.code] if notice else []
-        summary = summed(self._export, self._totals(scanned), reduced, facts, notices)
+        summary = summed(self._export, self._totals(scanned), reduced, facts, [notice] if notice else [])
         lines = "".join(line for _, line in sorted(devices.items())).encode()
         extra = {
             "Device.ndjson": lines,

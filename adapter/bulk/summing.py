@@ -14,6 +14,7 @@ from adapter.bulk.lines import Range
 from adapter.bulk.reducing import Reduced
 from adapter.bulk.scanning import Scanned
 from adapter.fhir.releases import Release
+from adapter.problems import Problem
 
 
 class Summary(msgspec.Struct, kw_only=True):
@@ -23,6 +24,7 @@ class Summary(msgspec.Struct, kw_only=True):
         refused: What was not written, since the validation found fault with it.
         unlisted: Files in the folder that were not read: no NDJSON by their names, or not named by the manifest.
         told_errors: How many errors the server reports about its own export.
+        notices: What is to be known of the whole, such as the release it was taken for.
     """
 
     release: Release
@@ -39,6 +41,7 @@ class Summary(msgspec.Struct, kw_only=True):
     problems: dict[str, int]
     errors: int
     told_errors: int
+    notices: list[str]
     unlisted: list[str]
     validated: int
     refused: list[str]
@@ -49,7 +52,7 @@ def summed(
     totals: Sequence[Scanned],
     reduced: Sequence[Reduced],
     facts: Mapping[str, Any],
-    notices: Sequence[str],
+    notices: Sequence[Problem],
 ) -> Summary:
     """Add up all partitions.
 
@@ -58,7 +61,7 @@ def summed(
         totals: What was learnt from each file.
         reduced: What became of each partition.
         facts: What was decided for all of them: release, as_of and knowledge.
-        notices: Codes of the problems that concern no entry.
+        notices: What concerns no entry.
     """
     undetermined = sum(each.undetermined for each in reduced)
     patients = sum(each.patients for each in reduced)
@@ -72,9 +75,10 @@ def summed(
         written=sum(each.written for each in reduced),
         irrelevant=sum(each.irrelevant for each in reduced),
         set_aside=_counted(each.set_aside for each in reduced),
-        problems=_counted([*(each.problems for each in reduced), dict.fromkeys(notices, 1)]),
+        problems=_counted([*(each.problems for each in reduced), Counter(notice.code for notice in notices)]),
         errors=sum(each.errors for each in reduced),
         told_errors=sum(each.told_errors for each in reduced),
+        notices=[notice.told() for notice in notices],
         unlisted=list(export.unlisted),
         validated=sum(each.validated for each in reduced),
         refused=[line for each in reduced for line in each.refused],

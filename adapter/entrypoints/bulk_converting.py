@@ -187,6 +187,7 @@ def closing(finished: Finished, target: Path) -> str:
         f"{summary.release.name}",
         _counted("set aside", summary.set_aside),
         _counted("problems", summary.problems),
+        *summary.notices,
         *(f"refused to write: {line}" for line in summary.refused[:20]),
     ]
     if summary.unlisted:

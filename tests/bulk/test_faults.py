@@ -199,6 +199,16 @@ def test_an_error_that_the_server_reports_is_told_by_the_exit_code(tmp_path: Pat
     )
 
 
+def test_the_release_that_was_assumed_is_told(tmp_path: Path) -> None:
+    folder = laid_out(tmp_path / "in", {"a.ndjson": _LINES})
+
+    result = convert(folder, "--out", tmp_path / "out")
+
+    sentence = "nothing in the input tells the release of FHIR; everything was read as R4"
+    assert sentence in result.stderr.splitlines()
+    assert json.loads((tmp_path / "out" / "summary.json").read_bytes())["notices"] == [sentence]
+
+
 def test_the_manifest_itself_may_be_named(tmp_path: Path) -> None:
     folder = laid_out(tmp_path / "in", {"manifest.json": manifest("a.ndjson"), "a.ndjson": _LINES})
     assert convert(folder / "manifest.json", "--out", tmp_path / "out").exit_code in (0, 1)
