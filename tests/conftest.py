@@ -36,3 +36,10 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the shared samples are not beside this repository")
     return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is no part of the repository does not cover it; and untraced, its many entries take half the time."""
+    for item in items:
+        if "shared_data" in getattr(item, "fixturenames", ()):
+            item.add_marker("no_cover")

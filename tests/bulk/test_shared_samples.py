@@ -13,7 +13,7 @@ import pytest
 from tests.bulk.building import converted, laid_out, said_by_bulk, said_by_files
 
 _DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-SOURCES = sorted(path.name for path in _DATA.iterdir() if path.is_dir()) if _DATA.is_dir() else []
+SOURCES = sorted(path.name for path in _DATA.iterdir() if path.is_dir()) if _DATA.is_dir() else ["absent"]
 
 
 def _lines(source: Path) -> Iterator[bytes]:
@@ -29,10 +29,9 @@ def _lines(source: Path) -> Iterator[bytes]:
             yield data.replace(b"\n", b" ")
 
 
-@pytest.mark.skipif(not SOURCES, reason="the shared samples are not beside this repository")
 @pytest.mark.parametrize("source", SOURCES)
-def test_bulk_says_what_the_file_door_says_of_a_source(source: str, tmp_path: Path) -> None:
-    lines = list(_lines(_DATA / source))
+def test_bulk_says_what_the_file_door_says_of_a_source(source: str, shared_data: Path, tmp_path: Path) -> None:
+    lines = list(_lines(shared_data / source))
     files = {f"{number}.ndjson": b"\n".join(lines[number::3]) for number in range(3)}
     folder = laid_out(tmp_path / "in", {name: data for name, data in files.items() if data})
 
@@ -41,10 +40,11 @@ def test_bulk_says_what_the_file_door_says_of_a_source(source: str, tmp_path: Pa
     assert said_by_bulk(tmp_path / "out", finished) == said_by_files(folder)
 
 
-@pytest.mark.skipif(not SOURCES, reason="the shared samples are not beside this repository")
 @pytest.mark.parametrize("source", ["gen-clinosim-us", "synthea-bulk-2025", "synthea-pathling"])
-def test_bulk_says_what_the_file_door_says_of_a_real_export(source: str, tmp_path: Path) -> None:
-    exports = {Path(root) for root, _, names in os.walk(_DATA / source) if any(".ndjson" in name for name in names)}
+def test_bulk_says_what_the_file_door_says_of_a_real_export(source: str, shared_data: Path, tmp_path: Path) -> None:
+    exports = {
+        Path(root) for root, _, names in os.walk(shared_data / source) if any(".ndjson" in name for name in names)
+    }
     for number, lying in enumerate(sorted(exports)):
         folder = laid_out(tmp_path / f"in{number}", {path.name: path.read_bytes() for path in lying.glob("*.ndjson*")})
         target = tmp_path / str(number)
