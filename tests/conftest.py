@@ -39,7 +39,7 @@ def shared_data() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is no part of the repository does not cover it; and untraced, its many entries take half the time."""
+    """Count no branch as reached by the shared samples alone; untraced, their many entries also take half the time."""
     for item in items:
         if "shared_data" in getattr(item, "fixturenames", ()):
             item.add_marker("no_cover")

@@ -11,9 +11,7 @@ import msgspec
 import pytest
 
 from tests.bulk.building import converted, laid_out, said_by_bulk, said_by_files
-
-_DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-SOURCES = sorted(path.name for path in _DATA.iterdir() if path.is_dir()) if _DATA.is_dir() else ["absent"]
+from tests.shared.sources import AS_OF
 
 
 def _lines(source: Path) -> Iterator[bytes]:
@@ -29,7 +27,7 @@ def _lines(source: Path) -> Iterator[bytes]:
             yield data.replace(b"\n", b" ")
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", AS_OF)
 def test_bulk_says_what_the_file_door_says_of_a_source(source: str, shared_data: Path, tmp_path: Path) -> None:
     lines = list(_lines(shared_data / source))
     files = {f"{number}.ndjson": b"\n".join(lines[number::3]) for number in range(3)}
